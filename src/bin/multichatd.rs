@@ -1,2 +1,175 @@
-//! The server's command line.
-fn main() {}
+//! The server's command line: flags to a configuration, the log, and the exit status.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use getopts::{Matches, Options, ParsingStyle};
+use log::LevelFilter;
+use multichat::args::{self, UsageError, parse_address, parse_count, parse_seconds, parse_size};
+use multichat::server::{Config, PORT, Server};
+use multichat::text::Charset;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+const NAME: &str = "multichatd";
+
+/// Why the program ends without having served.
+enum Failure {
+    Usage(UsageError),
+    Run(String),
+}
+
+impl From<UsageError> for Failure {
+    fn from(error: UsageError) -> Failure {
+        Failure::Usage(error)
+    }
+}
+
+fn main() -> ExitCode {
+    let failure = match run() {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(failure) => failure,
+    };
+    let mut stderr = io::stderr();
+    // Where standard error is closed, the exit status has to do.
+    match failure {
+        Failure::Usage(error) => {
+            let _ = writeln!(stderr, "{NAME}: {error}\ntry '{NAME} --help'");
+            ExitCode::from(args::USAGE_STATUS)
+        }
+        Failure::Run(error) => {
+            let _ = writeln!(stderr, "{NAME}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    let options = options();
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| {
+            argument.into_string().map_err(|argument| {
+                UsageError(format!("{}: not UTF-8", argument.to_string_lossy()))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let matches = options.parse(arguments).map_err(UsageError::from)?;
+    if matches.opt_present("help") {
+        return print(&help(&options));
+    }
+    if matches.opt_present("version") {
+        return print(&format!("{NAME} {}\n", env!("CARGO_PKG_VERSION")));
+    }
+    if let Some(argument) = matches.free.first() {
+        return Err(args::stray(argument).into());
+    }
+    let config = config(&matches)?;
+    start_log(&matches);
+    serve(config)
+}
+
+fn options() -> Options {
+    let mut options = Options::new();
+    options
+        .parsing_style(ParsingStyle::FloatingFrees)
+        .optmulti("l", "listen", "where to listen: PORT, HOST or HOST:PORT; may be given more than once (default: port 8080, all addresses, IPv4 and IPv6)", "ADDRESS")
+        .optopt("s", "stage", "keep shared files in DIR, across restarts (default: a private temporary directory, removed at the end)", "DIR")
+        .optopt("", "stage-limit", "all staged files together (default 1G); the oldest make room for new ones", "SIZE")
+        .optopt("", "max-clients", "clients at a time (default 1000); one more gets an error and is closed", "N")
+        .optopt("", "max-per-host", "clients at a time from one address (default: no limit)", "N")
+        .optopt("", "max-text", "one text message (default 64k)", "SIZE")
+        .optopt("", "max-file", "one shared file (default 16M)", "SIZE")
+        .optopt("", "queue-limit", "waiting for one client before whoever fills it is slowed down (default 1M)", "SIZE")
+        .optopt("", "stall-timeout", "a client that takes nothing for this long is disconnected (default 10; 0.5 is a value)", "SECS")
+        .optflag("", "ascii", "refuse text and nicknames that are not ASCII, as the draft has it")
+        .optflagmulti("v", "verbose", "more log (twice: every message's header)")
+        .optflagmulti("q", "quiet", "warnings and errors only")
+        .optflagmulti("h", "help", "print this and exit")
+        .optflagmulti("V", "version", "print the version and exit");
+    options
+}
+
+fn help(options: &Options) -> String {
+    let brief = format!(
+        "Usage: {NAME} [options]\n\n\
+         Serves one chat room by the Multi-chat Messaging Protocol (MCMP)."
+    );
+    let usage = options.usage(&brief);
+    format!(
+        "{usage}\n\
+         Sizes take k, M or G (powers of 1024). The log goes to standard error;\n\
+         RUST_LOG overrides -v and -q. SIGINT or SIGTERM stops the server.\n\
+         Exit status: 0 stopped, 1 cannot start, 2 wrong usage.\n"
+    )
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| Failure::Run(format!("cannot write to standard output: {error}")))
+}
+
+fn config(matches: &Matches) -> Result<Config, Failure> {
+    let defaults = Config::default();
+    let size = |name, default| {
+        Ok::<u64, UsageError>(args::value(matches, name, parse_size)?.unwrap_or(default))
+    };
+    let mut config = Config {
+        listen: Vec::new(),
+        stage_dir: matches.opt_str("stage").map(Into::into),
+        stage_limit: size("stage-limit", defaults.stage_limit)?,
+        max_clients: args::value(matches, "max-clients", parse_count)?
+            .unwrap_or(defaults.max_clients),
+        max_per_host: args::value(matches, "max-per-host", parse_count)?,
+        max_text: size("max-text", defaults.max_text)?,
+        max_file: size("max-file", defaults.max_file)?,
+        queue_limit: usize::try_from(size("queue-limit", defaults.queue_limit as u64)?)
+            .unwrap_or(usize::MAX),
+        stall_timeout: args::value(matches, "stall-timeout", parse_seconds)?
+            .unwrap_or(defaults.stall_timeout),
+        charset: if matches.opt_present("ascii") { Charset::Ascii } else { Charset::Utf8 },
+    };
+    let typed = matches.opt_strs("listen");
+    let addresses = typed.iter().map(|text| {
+        parse_address(text, true).map_err(|what| UsageError(format!("--listen {text}: {what}")))
+    });
+    let addresses: Vec<_> = addresses.collect::<Result<_, _>>()?;
+    for (address, text) in addresses.iter().zip(&typed) {
+        let found = address
+            .resolve(PORT)
+            .map_err(|error| Failure::Run(format!("cannot listen on {text}: {error}")))?;
+        config.listen.extend(found);
+    }
+    Ok(config)
+}
+
+fn start_log(matches: &Matches) {
+    let level = match (matches.opt_present("quiet"), matches.opt_count("verbose")) {
+        (true, _) => LevelFilter::Warn,
+        (false, 0) => LevelFilter::Info,
+        (false, 1) => LevelFilter::Debug,
+        (false, _) => LevelFilter::Trace,
+    };
+    env_logger::Builder::new().filter_level(level).parse_default_env().format_target(false).init();
+}
+
+fn serve(config: Config) -> Result<(), Failure> {
+    // Before anything listens: a signal from here on stops the server in an orderly way.
+    let mut signals = Signals::new([SIGINT, SIGTERM])
+        .map_err(|error| Failure::Run(format!("cannot watch for signals: {error}")))?;
+    let failed = |failure: multichat::server::StartError| {
+        Failure::Run(format!("{}: {}", failure.tried, failure.error))
+    };
+    let server = Server::bind(config).map_err(failed)?;
+    server.run().map_err(failed)?;
+    let mut stdout = io::stdout();
+    for address in server.addresses() {
+        // Whoever started the server may not care for the line, and have closed standard output.
+        let _ = writeln!(stdout, "listening on {address}");
+    }
+    let _ = stdout.flush();
+    signals.forever().next();
+    server.stop();
+    Ok(())
+}

@@ -1,0 +1,430 @@
+//! Delivery: from the room's batch to the clients' sockets.
+//!
+//! Waking a thread for each delivery is what would cost. So the thread that has read a chat sends
+//! it to everybody itself, with sockets that are not waited for, and does so for whatever others
+//! have said meanwhile as well. What a socket does not take goes to that client's own queue and
+//! writer thread ([`crate::outbox`], [`crate::writer`]).
+//!
+//! 1. A session flushes before it waits for anything: its next byte, a full queue, a file.
+//! 2. One thread at a time flushes, for everybody; whoever finds one at work leaves its additions to
+//!    it and goes on reading. So the order of the batch is the order in every socket.
+//! 3. The flusher never waits: not for a socket, not for a queue, not for the room.
+//! 4. A relay is offered to its receivers before the response goes to its sender, which can so be
+//!    told of a receiver that turned out to be gone (§2.3.4).
+//! 5. When a flush returns to a session that waited for it ([`Delivery::flush_all`]), everything
+//!    that it had added is in the sockets or in the queues.
+
+use std::io::IoSlice;
+use std::net::{Shutdown, TcpStream};
+use std::ops::Range;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+use log::{info, warn};
+use parking_lot::{Mutex, MutexGuard};
+use rustix::net::SendFlags;
+use socket2::SockRef;
+
+use crate::batch::{self, Batch, Outcome, Segment, What};
+use crate::ids::Uid;
+use crate::kernel_queue::KernelQueue;
+use crate::limits::{STACK_BYTES, Threads};
+use crate::outbox::{Chunk, Outbox, Pressure};
+use crate::reason::{Cause, Reason};
+use crate::room::{Room, Roster};
+use crate::writer::{self, SLICES_LIMIT};
+
+/// The most bytes that are added before a session flushes instead of leaving it to others: it
+/// bounds what is held beside the queues, and is far above what makes a system call worth it.
+const BATCH_LIMIT: usize = 256 * 1024;
+
+/// How many batches in a row one session flushes for others before it hands over to the next.
+const ROUNDS_LIMIT: u32 = 16;
+
+/// What delivery is bounded by.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The most bytes that wait for one client before whoever adds to them is slowed down.
+    pub queue: usize,
+    /// How long a client may take nothing, or stay over the queue limit.
+    pub stall_timeout: Duration,
+}
+
+/// The room, and the way out of it.
+#[derive(Debug)]
+pub struct Delivery {
+    room: Room,
+    limits: Limits,
+    flusher: Mutex<Flusher>,
+    pressure: Pressure,
+    kernel_queue: KernelQueue,
+    threads: Arc<Threads>,
+}
+
+impl Delivery {
+    /// An empty room. Writer threads are taken from `threads`.
+    pub fn new(limits: Limits, threads: Arc<Threads>) -> Delivery {
+        Delivery {
+            room: Room::default(),
+            limits,
+            flusher: Mutex::default(),
+            pressure: Pressure::default(),
+            kernel_queue: KernelQueue::open(),
+            threads,
+        }
+    }
+
+    /// Who is here, and what was said.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    pub(crate) fn pressure(&self) -> &Pressure {
+        &self.pressure
+    }
+
+    pub(crate) fn queue_limit(&self) -> usize {
+        self.limits.queue
+    }
+
+    pub(crate) fn stall_timeout(&self) -> Duration {
+        self.limits.stall_timeout
+    }
+
+    /// How many bytes are to be added at the most before [`Delivery::flush_all`]: where queues are
+    /// short, what stands before them must be shorter.
+    pub(crate) fn batch_limit(&self) -> usize {
+        BATCH_LIMIT.min(self.limits.queue / 2)
+    }
+
+    /// What the kernel still holds of what `stream` took, in bytes; `None` where it does not tell.
+    pub(crate) fn unsent_bytes(&self, stream: &TcpStream) -> Option<u64> {
+        self.kernel_queue.unsent_bytes(stream)
+    }
+
+    /// Sends what was added, or leaves it to the thread that is at it. Never waits.
+    pub(crate) fn flush(self: &Arc<Delivery>) {
+        while let Some(flusher) = self.flusher.try_lock() {
+            if self.flush_rounds(flusher) {
+                return;
+            }
+        }
+        // The flusher looks for more only after letting go of its lock. So whoever finds it locked
+        // has added before that look: rule 2 loses nothing.
+    }
+
+    /// Sends what was added, waiting for the thread that is at it.
+    pub(crate) fn flush_all(self: &Arc<Delivery>) {
+        while !self.flush_rounds(self.flusher.lock()) {}
+    }
+
+    /// Flushes until nothing is left, or hands over to another session that waits to flush.
+    fn flush_rounds(self: &Arc<Delivery>, mut flusher: MutexGuard<'_, Flusher>) -> bool {
+        let mut rounds = 0;
+        while rounds < ROUNDS_LIMIT && flusher.flush_batch(self) {
+            rounds += 1;
+        }
+        // Fair: a session that waits in `flush_all` gets the lock now, not after the next rounds.
+        MutexGuard::unlock_fair(flusher);
+        !self.room.has_unflushed()
+    }
+
+    /// Takes a client out of the room, with the cause that later senders are told.
+    pub fn leave(&self, outbox: &Arc<Outbox>, cause: Cause) {
+        if !self.room.leave(outbox, cause) {
+            return;
+        }
+        let uid = outbox.uid();
+        if cause.is_cut() {
+            warn!("client {uid}: disconnected: {cause}");
+        } else {
+            info!("client {uid}: left: {cause}");
+        }
+        self.pressure.fall(uid);
+        self.pressure.wake();
+    }
+
+    /// A write has failed: the client is gone. Its session goes on to read what came before.
+    pub(crate) fn lose(&self, outbox: &Arc<Outbox>, cause: Cause) {
+        outbox.break_off();
+        self.leave(outbox, cause);
+        self.pressure.fall(outbox.uid());
+        self.pressure.wake();
+    }
+
+    /// Disconnects a client: wakes whatever reads from it or writes to it, and resets the
+    /// connection when they have let go of it.
+    pub(crate) fn cut(&self, outbox: &Arc<Outbox>, cause: Cause) {
+        self.lose(outbox, cause);
+        // Both fail on a connection that is gone already, which is as good.
+        let _ = SockRef::from(outbox.stream()).set_linger(Some(Duration::ZERO));
+        let _ = outbox.stream().shutdown(Shutdown::Both);
+    }
+
+    /// Starts the writer thread of a client; `false` where the system has no room for it.
+    fn start_writer(self: &Arc<Delivery>, outbox: &Arc<Outbox>, queue: Receiver<Chunk>) -> bool {
+        let Some(permit) = self.threads.reserve_writer() else { return false };
+        let delivery = Arc::clone(self);
+        let outbox = Arc::clone(outbox);
+        let builder =
+            thread::Builder::new().name(format!("writer-{}", outbox.uid())).stack_size(STACK_BYTES);
+        let started = builder.spawn(move || {
+            writer::run(&outbox, &queue, &delivery);
+            drop(permit);
+        });
+        started.is_ok()
+    }
+}
+
+/// What the thread that flushes works with; kept from flush to flush.
+#[derive(Debug, Default)]
+struct Flusher {
+    batch: Batch,
+    segments: Vec<Segment>,
+    /// Responses to chats, encoded once their relays were offered.
+    late: Vec<u8>,
+    /// Groups of pieces with such responses, and whether their client is active.
+    held: Vec<(Range<usize>, bool)>,
+    /// Who turned out to be gone in this batch.
+    gone: Vec<Uid>,
+    /// The batch's public bytes for all the queues that take them; made where one does.
+    shared: Option<Arc<[u8]>>,
+}
+
+impl Flusher {
+    /// Flushes what was added up to now; `false` where there was nothing.
+    fn flush_batch(&mut self, delivery: &Arc<Delivery>) -> bool {
+        let Some(roster) = delivery.room.take_batch(&mut self.batch) else {
+            return false;
+        };
+        self.batch.sort();
+        let batch = std::mem::take(&mut self.batch);
+        self.offer_relays(&batch, &roster, delivery);
+        self.offer_responses(&batch, &roster, delivery);
+        self.batch = batch;
+        self.batch.clear(BATCH_LIMIT);
+        self.gone.clear();
+        self.shared = None;
+        true
+    }
+
+    /// Offers everybody what is theirs, but for those who wait for the response to a chat.
+    fn offer_relays(&mut self, batch: &Batch, roster: &Roster, delivery: &Arc<Delivery>) {
+        self.held.clear();
+        let mut active = roster.iter().peekable();
+        for group in batch.groups() {
+            let pieces = batch.pieces(group.clone());
+            let uid = pieces[0].outbox.uid();
+            while let Some(outbox) = active.next_if(|outbox| outbox.uid() < uid) {
+                self.offer_public(batch, outbox, delivery);
+            }
+            let is_active = active.next_if(|outbox| outbox.uid() == uid).is_some();
+            if pieces.iter().any(|piece| matches!(piece.what, What::ChatResponse { .. })) {
+                self.held.push((group, is_active));
+            } else {
+                let mut segments = std::mem::take(&mut self.segments);
+                batch.view(group, is_active, &mut segments, |_| 0..0);
+                self.offer(batch, &pieces[0].outbox, &segments, delivery);
+                self.segments = segments;
+            }
+        }
+        for outbox in active {
+            self.offer_public(batch, outbox, delivery);
+        }
+    }
+
+    /// Offers those who sent chats what is theirs, responses included.
+    ///
+    /// They were heard a moment ago: if one of them is gone as well, those before it in this loop
+    /// are not told any more.
+    fn offer_responses(&mut self, batch: &Batch, roster: &Roster, delivery: &Arc<Delivery>) {
+        let held = std::mem::take(&mut self.held);
+        for (group, is_active) in &held {
+            let outbox = &batch.pieces(group.clone())[0].outbox;
+            let mut segments = std::mem::take(&mut self.segments);
+            let mut late = std::mem::take(&mut self.late);
+            late.clear();
+            batch.view(group.clone(), *is_active, &mut segments, |what| {
+                let start = late.len();
+                if let What::ChatResponse { inherited, file_id, to, .. } = what {
+                    let outcome = self.outcome(*to, outbox.uid(), roster, delivery);
+                    batch::encode_chat_response(*inherited, *file_id, &outcome, &mut late);
+                }
+                start..late.len()
+            });
+            self.late = late;
+            self.offer(batch, outbox, &segments, delivery);
+            self.segments = segments;
+        }
+        self.held = held;
+    }
+
+    /// What became of a chat from `sender`: for `to`, or for all the others on the roster.
+    fn outcome(
+        &self,
+        to: Option<Uid>,
+        sender: Uid,
+        roster: &Roster,
+        delivery: &Delivery,
+    ) -> Outcome {
+        let Some(&gone) = self.gone.iter().find(|&&gone| match to {
+            Some(to) => gone == to,
+            None => gone != sender,
+        }) else {
+            return Outcome::Reached;
+        };
+        let cause = delivery.room.cause_of(gone);
+        let left = Reason::HasLeft { uid: gone, cause };
+        if to.is_some() {
+            return Outcome::Nobody(format!("{left}\n"));
+        }
+        let was_there = |uid: &Uid| roster.iter().any(|outbox| outbox.uid() == *uid);
+        let gone = self.gone.iter().filter(|&&uid| uid != sender && was_there(&uid)).count();
+        let others = roster.iter().filter(|outbox| outbox.uid() != sender).count();
+        match (others - gone, cause) {
+            (0, Some(cause)) => {
+                let uid = self.gone.iter().copied().find(|&uid| uid != sender).unwrap_or_default();
+                Outcome::Nobody(format!("{}\n", Reason::ReachedNobody { uid, cause }))
+            }
+            _ => Outcome::Partly(format!("{left}\n")),
+        }
+    }
+
+    /// Offers a client all of the public part: most clients, most of the time.
+    fn offer_public(&mut self, batch: &Batch, outbox: &Arc<Outbox>, delivery: &Arc<Delivery>) {
+        let whole = Segment::Public(0..batch.public().len());
+        self.offer(batch, outbox, std::slice::from_ref(&whole), delivery);
+    }
+
+    /// Offers a client its segments: first to the socket, and what that does not take to the queue.
+    fn offer(
+        &mut self,
+        batch: &Batch,
+        outbox: &Arc<Outbox>,
+        segments: &[Segment],
+        delivery: &Arc<Delivery>,
+    ) {
+        if outbox.is_broken() {
+            self.gone.push(outbox.uid());
+            return;
+        }
+        let mut skip = 0;
+        let mut rest = segments;
+        if outbox.waiting() == 0 {
+            match self.send_now(batch, outbox, segments) {
+                Ok((taken, taken_of_next)) => (rest, skip) = (&segments[taken..], taken_of_next),
+                Err(cause) => {
+                    self.gone.push(outbox.uid());
+                    delivery.lose(outbox, cause);
+                    return;
+                }
+            }
+        }
+        if !rest.is_empty() {
+            let chunks = self.keep(batch, rest, skip);
+            self.enqueue(outbox, chunks, delivery);
+        }
+    }
+
+    /// Sends until the socket takes no more, or a file comes. Returns how many segments it took
+    /// whole, and how many bytes of the next.
+    fn send_now(
+        &self,
+        batch: &Batch,
+        outbox: &Outbox,
+        segments: &[Segment],
+    ) -> Result<(usize, usize), Cause> {
+        let mut taken = 0;
+        while taken < segments.len() {
+            let mut slices = [IoSlice::new(&[]); SLICES_LIMIT];
+            let mut count = 0;
+            let mut offered = 0;
+            for segment in &segments[taken..] {
+                let Some(bytes) = self.bytes(batch, segment) else { break };
+                if count == SLICES_LIMIT {
+                    break;
+                }
+                slices[count] = IoSlice::new(bytes);
+                count += 1;
+                offered += bytes.len();
+            }
+            if count == 0 {
+                break;
+            }
+            let sent = writer::send(outbox.stream(), &slices[..count], SendFlags::DONTWAIT)?;
+            let sent = sent.unwrap_or(0);
+            if sent == offered {
+                taken += count;
+                continue;
+            }
+            let mut left = sent;
+            for slice in &slices[..count] {
+                if left < slice.len() {
+                    break;
+                }
+                left -= slice.len();
+                taken += 1;
+            }
+            return Ok((taken, left));
+        }
+        Ok((taken, 0))
+    }
+
+    fn bytes<'a>(&'a self, batch: &'a Batch, segment: &Segment) -> Option<&'a [u8]> {
+        match segment {
+            Segment::Public(range) => Some(&batch.public()[range.clone()]),
+            Segment::Private(range) => Some(&batch.private()[range.clone()]),
+            Segment::Late(range) => Some(&self.late[range.clone()]),
+            Segment::File(_) => None,
+        }
+    }
+
+    /// Copies what a queue is to hold, without its first `skip` bytes.
+    ///
+    /// Public bytes are copied once for all the queues that take the most part of them; a small
+    /// part is copied for itself, so that it does not keep all the others in memory.
+    fn keep(&mut self, batch: &Batch, segments: &[Segment], skip: usize) -> Vec<Chunk> {
+        let mut skip = skip;
+        let mut chunks = Vec::with_capacity(segments.len());
+        for segment in segments {
+            if let Segment::File(index) = segment {
+                let What::File { file, len } = &batch.pieces(*index..*index + 1)[0].what else {
+                    continue;
+                };
+                chunks.push(Chunk::File { file: Arc::clone(file), offset: 0, end: *len });
+                continue;
+            }
+            if let Segment::Public(range) = segment
+                && (range.len() - skip) * 2 > batch.public().len()
+            {
+                let shared = self.shared.get_or_insert_with(|| batch.public().into());
+                chunks.push(Chunk::Bytes(Arc::clone(shared), range.start + skip..range.end));
+            } else if let Some(bytes) = self.bytes(batch, segment) {
+                let bytes = &bytes[skip..];
+                chunks.push(Chunk::Bytes(bytes.into(), 0..bytes.len()));
+            }
+            skip = 0;
+        }
+        chunks
+    }
+
+    fn enqueue(&mut self, outbox: &Arc<Outbox>, chunks: Vec<Chunk>, delivery: &Arc<Delivery>) {
+        let limit = delivery.limits.queue;
+        let taken = outbox.enqueue(
+            chunks,
+            |queue| delivery.start_writer(outbox, queue),
+            |waiting| {
+                if waiting > limit {
+                    delivery.pressure.rise(outbox.uid());
+                }
+            },
+        );
+        if !taken {
+            warn!("client {}: no thread left to write to it", outbox.uid());
+            self.gone.push(outbox.uid());
+            delivery.cut(outbox, Cause::ServerFailed);
+        }
+    }
+}

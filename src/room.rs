@@ -1,0 +1,256 @@
+//! The room: who is active, under which nickname, how the others left, and the one order of all
+//! that is said.
+//!
+//! Everything is behind one lock, held for additions to the [`Batch`] and for look-ups, never for a
+//! system call and never while anything waits. A chat is added for all its receivers in one hold of
+//! the lock: that is why every client sees the public messages in the same order.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::File;
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::batch::Batch;
+use crate::ids::{FileId, Uid};
+use crate::outbox::Outbox;
+use crate::reason::{Cause, Reason};
+use crate::text::Nickname;
+use crate::wire::{Content, Inherited, Relay};
+
+/// How many clients that left are remembered with the cause; of older ones it is only said that
+/// they have left.
+pub const LEFT_LIMIT: usize = 65_536;
+
+/// The active clients at one moment, ascending by UID.
+pub(crate) type Roster = Arc<[Arc<Outbox>]>;
+
+/// Who is here, and what was said.
+#[derive(Debug, Default)]
+pub struct Room {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    active: BTreeMap<Uid, Member>,
+    /// The outboxes of `active`, as handed out last; `None` once somebody joined or left since.
+    roster: Option<Roster>,
+    last_uid: u64,
+    left: HashMap<Uid, Cause>,
+    /// The keys of `left`, the oldest first.
+    left_order: VecDeque<Uid>,
+    batch: Batch,
+}
+
+#[derive(Debug)]
+struct Member {
+    outbox: Arc<Outbox>,
+    nickname: Option<Nickname>,
+}
+
+impl State {
+    fn roster(&mut self) -> Roster {
+        let active = &self.active;
+        let fill = || active.values().map(|member| Arc::clone(&member.outbox)).collect();
+        Arc::clone(self.roster.get_or_insert_with(fill))
+    }
+
+    fn receiver(&self, uid: Uid) -> Result<&Arc<Outbox>, Reason> {
+        if let Some(member) = self.active.get(&uid) {
+            return Ok(&member.outbox);
+        }
+        if uid.0 == 0 || uid.0 > self.last_uid {
+            return Err(Reason::NeverConnected { uid });
+        }
+        Err(Reason::HasLeft { uid, cause: self.left.get(&uid).copied() })
+    }
+}
+
+impl Room {
+    /// Makes a newcomer active, under the next UID (§2.3.1.2).
+    pub fn join(&self, stream: TcpStream) -> Arc<Outbox> {
+        let mut state = self.state.lock();
+        state.last_uid += 1;
+        let uid = Uid(state.last_uid);
+        let outbox = Arc::new(Outbox::new(uid, stream));
+        let member = Member { outbox: Arc::clone(&outbox), nickname: None };
+        state.active.insert(uid, member);
+        state.roster = None;
+        state.batch.join(&outbox);
+        outbox
+    }
+
+    /// Takes a client out of the room; what was queued for it before is still its own.
+    ///
+    /// Returns whether it was active: the first cause wins, and is the one that is told (§2.3.4).
+    pub fn leave(&self, outbox: &Arc<Outbox>, cause: Cause) -> bool {
+        let uid = outbox.uid();
+        let mut state = self.state.lock();
+        if state.active.remove(&uid).is_none() {
+            return false;
+        }
+        state.roster = None;
+        state.batch.leave(outbox);
+        state.left.insert(uid, cause);
+        state.left_order.push_back(uid);
+        if state.left_order.len() > LEFT_LIMIT
+            && let Some(oldest) = state.left_order.pop_front()
+        {
+            state.left.remove(&oldest);
+        }
+        true
+    }
+
+    /// Sets a client's nickname (§2.3.1.3).
+    pub fn set_nickname(&self, uid: Uid, nickname: &Nickname) {
+        if let Some(member) = self.state.lock().active.get_mut(&uid) {
+            member.nickname = Some(nickname.clone());
+        }
+    }
+
+    /// The UIDs of all active clients, ascending (§2.1.1.2).
+    pub fn uids(&self) -> Vec<Uid> {
+        let roster = self.roster();
+        roster.iter().map(|outbox| outbox.uid()).collect()
+    }
+
+    /// All active clients with their nicknames, ascending by UID.
+    pub fn names(&self) -> Vec<(Uid, Option<Nickname>)> {
+        let state = self.state.lock();
+        state.active.iter().map(|(&uid, member)| (uid, member.nickname.clone())).collect()
+    }
+
+    /// How many clients are active.
+    pub fn len(&self) -> usize {
+        self.state.lock().active.len()
+    }
+
+    /// Whether nobody is active.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a private message for `uid` could be relayed now.
+    ///
+    /// # Errors
+    /// Why not: nobody of that UID has connected, or how that client left (§2.3.2.1).
+    pub fn check_receiver(&self, uid: Uid) -> Result<(), Reason> {
+        self.state.lock().receiver(uid).map(|_| ())
+    }
+
+    /// Adds a chat for everybody it is for, and then its response (§2.3.2): one hold of the lock.
+    ///
+    /// Returns how many bytes are to be flushed.
+    ///
+    /// # Errors
+    /// As [`Room::check_receiver`]; then nothing is added, the response neither.
+    pub(crate) fn chat(
+        &self,
+        sender: &Arc<Outbox>,
+        nickname: Option<&Nickname>,
+        to: Option<Uid>,
+        content: Content<'_>,
+        inherited: Inherited,
+    ) -> Result<usize, Reason> {
+        let relay = Relay { to, from: sender.uid(), nickname, content };
+        let file_id = match content {
+            Content::File { id, .. } => Some(id),
+            Content::Text(_) => None,
+        };
+        let mut state = self.state.lock();
+        let receiver = to.map(|uid| state.receiver(uid).cloned()).transpose()?;
+        state.batch.add_chat(sender, receiver.as_ref(), &relay, inherited, file_id);
+        Ok(state.batch.len())
+    }
+
+    /// Adds a response for one client, which `encode` appends to what it is given.
+    ///
+    /// Returns how many bytes are to be flushed.
+    pub(crate) fn respond(&self, outbox: &Arc<Outbox>, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let mut state = self.state.lock();
+        state.batch.add(outbox, encode);
+        state.batch.len()
+    }
+
+    /// Adds a staged file's bytes for one client, behind the header that `encode` appends.
+    pub(crate) fn respond_with_file(
+        &self,
+        outbox: &Arc<Outbox>,
+        encode: impl FnOnce(&mut Vec<u8>),
+        file: Arc<File>,
+        len: u64,
+    ) -> usize {
+        let mut state = self.state.lock();
+        state.batch.add(outbox, encode);
+        state.batch.add_file(outbox, file, len);
+        state.batch.len()
+    }
+
+    /// Whether something is to be flushed.
+    pub(crate) fn has_unflushed(&self) -> bool {
+        !self.state.lock().batch.is_empty()
+    }
+
+    /// Exchanges the batch for `empty`, and returns whom its public part is for; `None` where
+    /// there is nothing to be flushed.
+    pub(crate) fn take_batch(&self, empty: &mut Batch) -> Option<Roster> {
+        let mut state = self.state.lock();
+        if state.batch.is_empty() {
+            return None;
+        }
+        std::mem::swap(&mut state.batch, empty);
+        Some(if empty.public().is_empty() { Roster::default() } else { state.roster() })
+    }
+
+    /// The active clients at this moment.
+    pub(crate) fn roster(&self) -> Roster {
+        self.state.lock().roster()
+    }
+
+    /// How a client left, where that is remembered.
+    pub(crate) fn cause_of(&self, uid: Uid) -> Option<Cause> {
+        self.state.lock().left.get(&uid).copied()
+    }
+}
+
+/// The answer to `query`: one UID a line, ascending (§2.1.1.2).
+pub(crate) fn list_uids(uids: &[Uid]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(uids.len() * 5);
+    for uid in uids {
+        crate::wire::push_number(uid.0, &mut body);
+        body.push(b'\n');
+    }
+    body
+}
+
+/// The answer to `query` with the body `names`: `UID` or `UID nickname` a line, ascending.
+pub(crate) fn list_names(names: &[(Uid, Option<Nickname>)]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (uid, nickname) in names {
+        crate::wire::push_number(uid.0, &mut body);
+        if let Some(nickname) = nickname {
+            body.push(b' ');
+            body.extend_from_slice(nickname.as_str().as_bytes());
+        }
+        body.push(b'\n');
+    }
+    body
+}
+
+/// The answer to `query` with the body `files`: one staged file a line, ascending by File-ID.
+pub(crate) fn list_files<'a>(files: impl Iterator<Item = (FileId, &'a str, u64, Uid)>) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (id, extension, len, from) in files {
+        crate::wire::push_number(id.0, &mut body);
+        body.push(b' ');
+        body.extend_from_slice(extension.as_bytes());
+        body.push(b' ');
+        crate::wire::push_number(len, &mut body);
+        body.push(b' ');
+        crate::wire::push_number(from.0, &mut body);
+        body.push(b'\n');
+    }
+    body
+}

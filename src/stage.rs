@@ -1,0 +1,362 @@
+//! The stage: shared files, from their arrival to their end (§2.3.3).
+//!
+//! A file is written under a hidden name while it arrives and renamed once it is whole, so a
+//! half-written one never appears under a File-ID, whatever dies when. A public file is
+//! `ID.EXTENSION`, as a person can open it; a private one is hidden (`.private.ID.EXTENSION`), and
+//! is deleted at the next start, since UIDs begin again at 1. The total is bounded, and the oldest
+//! files make room for new ones.
+//!
+//! Knows nothing of sockets and of the room; its lock is never held together with the room's.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use log::{error, info, warn};
+use parking_lot::Mutex;
+use tempfile::TempDir;
+
+use crate::ids::{FileId, Uid};
+use crate::reason::Reason;
+use crate::text::Extension;
+use crate::wire::parse_number;
+
+/// The most files that are staged at a time: it bounds the listing and the directory.
+pub const FILES_LIMIT: usize = 65_536;
+
+/// The sender of a file that was kept from an earlier run: a UID that is never assigned.
+const EARLIER: Uid = Uid(0);
+
+const ARRIVING: &str = ".arriving.";
+const PRIVATE: &str = ".private.";
+/// Held locked while a server uses the directory.
+const LOCK: &str = ".lock";
+
+/// Shared files on disk.
+#[derive(Debug)]
+pub struct Stage {
+    dir: PathBuf,
+    /// The private temporary directory, where no other was asked for.
+    temporary: Mutex<Option<TempDir>>,
+    /// Whether files outlive the server.
+    keeps: bool,
+    _lock: Option<File>,
+    limit: u64,
+    state: Mutex<State>,
+    /// Whether the last file could not be stored: said once in the log, not for each.
+    failing: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    files: BTreeMap<FileId, StagedFile>,
+    last_id: u64,
+    /// The bytes of all staged files.
+    staged: u64,
+    /// The bytes of all files that are still arriving.
+    arriving: u64,
+    last_arrival: u64,
+}
+
+/// A file that can be fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedFile {
+    /// What kind of file it is.
+    pub extension: Extension,
+    /// Its size in bytes.
+    pub len: u64,
+    /// Who shared it; 0 for one kept from an earlier run.
+    pub from: Uid,
+    /// The only other client that may fetch it.
+    pub to: Option<Uid>,
+}
+
+impl StagedFile {
+    fn is_for(&self, asker: Uid) -> bool {
+        self.to.is_none_or(|to| asker == to || asker == self.from)
+    }
+
+    fn name(&self, id: FileId) -> String {
+        let hidden = if self.to.is_some() { PRIVATE } else { "" };
+        format!("{hidden}{id}.{}", self.extension.as_str())
+    }
+}
+
+impl Stage {
+    /// Opens the stage in `dir`, which is made where there is none, or in a private temporary
+    /// directory that [`Stage::close`] removes. Holds at most `limit` bytes.
+    ///
+    /// # Errors
+    /// Where the directory cannot be made, read or written, or another server uses it.
+    pub fn open(dir: Option<&Path>, limit: u64) -> io::Result<Stage> {
+        let (dir, temporary, lock) = match dir {
+            Some(dir) => {
+                fs::create_dir_all(dir)?;
+                (dir.to_path_buf(), None, Some(lock(dir)?))
+            }
+            None => {
+                let temporary = tempfile::Builder::new().prefix("multichat-").tempdir()?;
+                (temporary.path().to_path_buf(), Some(temporary), None)
+            }
+        };
+        let state = State::default();
+        let stage = Stage {
+            keeps: temporary.is_none(),
+            temporary: Mutex::new(temporary),
+            dir,
+            _lock: lock,
+            limit,
+            state: Mutex::new(state),
+            failing: AtomicBool::new(false),
+        };
+        stage.scan()?;
+        Ok(stage)
+    }
+
+    /// Takes up what an earlier run has left.
+    fn scan(&self) -> io::Result<()> {
+        let mut state = self.state.lock();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            if !entry.file_type()?.is_file() {
+                continue;
+            }
+            if let Some(hidden) = name.strip_prefix(PRIVATE) {
+                if let Some((id, _)) = parse_name(hidden) {
+                    state.last_id = state.last_id.max(id.0);
+                    fs::remove_file(entry.path())?;
+                }
+            } else if name.starts_with(ARRIVING) {
+                fs::remove_file(entry.path())?;
+            } else if let Some((id, extension)) = parse_name(name) {
+                let len = entry.metadata()?.len();
+                let file = StagedFile { extension, len, from: EARLIER, to: None };
+                if state.files.contains_key(&id) {
+                    warn!("stage: two files with the File-ID {id}; one of them is left out");
+                    continue;
+                }
+                state.last_id = state.last_id.max(id.0);
+                state.staged += len;
+                state.files.insert(id, file);
+            }
+        }
+        let evicted = self.make_room(&mut state);
+        drop(state);
+        self.delete(&evicted);
+        Ok(())
+    }
+
+    /// Takes the oldest files off the stage until the rest is within the limits.
+    fn make_room(&self, state: &mut State) -> Vec<(FileId, StagedFile)> {
+        let mut evicted = Vec::new();
+        while state.staged > self.limit || state.files.len() > FILES_LIMIT {
+            let Some((id, file)) = state.files.pop_first() else { break };
+            state.staged -= file.len;
+            evicted.push((id, file));
+        }
+        evicted
+    }
+
+    fn delete(&self, files: &[(FileId, StagedFile)]) {
+        for (id, file) in files {
+            // One that is being fetched is sent to its end: its descriptor keeps it.
+            if let Err(error) = fs::remove_file(self.dir.join(file.name(*id)))
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                warn!("stage: file {id} cannot be removed: {error}");
+            }
+        }
+    }
+
+    /// The most bytes that can be staged together.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Begins the arrival of a file.
+    ///
+    /// # Errors
+    /// [`Reason::StageFailed`] where it cannot be written; the log says why.
+    pub fn begin(&self) -> Result<Arrival<'_>, Reason> {
+        let number = {
+            let mut state = self.state.lock();
+            state.last_arrival += 1;
+            state.last_arrival
+        };
+        let path = self.dir.join(format!("{ARRIVING}{number}"));
+        let create = || File::options().write(true).create_new(true).open(&path);
+        let file = create().or_else(|error| match error.kind() {
+            // Somebody removed the directory under the running server.
+            io::ErrorKind::NotFound => fs::create_dir_all(&self.dir).and_then(|()| create()),
+            _ => Err(error),
+        });
+        let file = file.map_err(|error| self.failed(&error))?;
+        Ok(Arrival { stage: self, file: Some(file), path, len: 0 })
+    }
+
+    fn failed(&self, error: &io::Error) -> Reason {
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            error!(
+                "stage: a shared file cannot be stored: {error}; further failures are not logged"
+            );
+        }
+        Reason::StageFailed
+    }
+
+    /// Opens a file for `asker` (§2.3.3.2).
+    ///
+    /// # Errors
+    /// [`Reason::NoSuchFile`] in the same words whether it never was, is no longer staged, or is
+    /// not for the asker; [`Reason::FetchFailed`] where it cannot be read.
+    pub fn fetch(&self, id: FileId, asker: Uid) -> Result<(StagedFile, Arc<File>), Reason> {
+        let staged = self.state.lock().files.get(&id).filter(|file| file.is_for(asker)).cloned();
+        let Some(staged) = staged else { return Err(Reason::NoSuchFile { id }) };
+        let opened = File::open(self.dir.join(staged.name(id)));
+        let measured = opened.and_then(|file| Ok((file.metadata()?.len(), file)));
+        match measured {
+            Ok((len, file)) if len == staged.len => Ok((staged, Arc::new(file))),
+            Ok(_) => {
+                warn!("stage: file {id} was changed on disk and is no longer staged");
+                self.forget(id);
+                Err(Reason::NoSuchFile { id })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                warn!("stage: file {id} was removed on disk and is no longer staged");
+                self.forget(id);
+                Err(Reason::NoSuchFile { id })
+            }
+            Err(error) => {
+                warn!("stage: file {id} cannot be read: {error}");
+                Err(Reason::FetchFailed)
+            }
+        }
+    }
+
+    fn forget(&self, id: FileId) -> Option<StagedFile> {
+        let mut state = self.state.lock();
+        let file = state.files.remove(&id)?;
+        state.staged -= file.len;
+        Some(file)
+    }
+
+    /// Takes a file off the stage that nobody was told of.
+    pub fn remove(&self, id: FileId) {
+        if let Some(file) = self.forget(id) {
+            self.delete(&[(id, file)]);
+        }
+    }
+
+    /// The files that `asker` may fetch, ascending by File-ID.
+    pub fn list(&self, asker: Uid) -> Vec<(FileId, StagedFile)> {
+        let state = self.state.lock();
+        let files = state.files.iter().filter(|(_, file)| file.is_for(asker));
+        files.map(|(&id, file)| (id, file.clone())).collect()
+    }
+
+    /// Removes what is not to outlive the server.
+    pub fn close(&self) {
+        if let Some(temporary) = self.temporary.lock().take() {
+            let path = temporary.path().to_path_buf();
+            if let Err(error) = temporary.close() {
+                warn!("stage: {} cannot be removed: {error}", path.display());
+            }
+        }
+    }
+}
+
+/// Makes sure that no other server uses the directory.
+fn lock(dir: &Path) -> io::Result<File> {
+    let file = File::options().write(true).create(true).truncate(false).open(dir.join(LOCK))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(io::Error::new(io::ErrorKind::AddrInUse, "another multichatd uses it"))
+        }
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Reads `ID.EXTENSION`, as this module writes it; `None` for any other name.
+fn parse_name(name: &str) -> Option<(FileId, Extension)> {
+    let (digits, extension) = name.split_once('.')?;
+    let id = parse_number(digits.as_bytes())?;
+    if id == 0 || digits.starts_with('0') {
+        return None;
+    }
+    Some((FileId(id), Extension::parse(extension.as_bytes())?))
+}
+
+/// A file that is arriving; one that is dropped before it is whole leaves nothing behind.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    stage: &'a Stage,
+    file: Option<File>,
+    path: PathBuf,
+    len: u64,
+}
+
+impl Arrival<'_> {
+    /// Writes the next bytes.
+    ///
+    /// # Errors
+    /// [`Reason::StageBusy`] where all that is arriving would be over the stage's limit,
+    /// [`Reason::StageFailed`] where the disk does not take it.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Reason> {
+        let mut state = self.stage.state.lock();
+        if state.arriving + bytes.len() as u64 > self.stage.limit {
+            return Err(Reason::StageBusy);
+        }
+        state.arriving += bytes.len() as u64;
+        drop(state);
+        self.len += bytes.len() as u64;
+        let Some(file) = &mut self.file else { return Err(Reason::StageFailed) };
+        file.write_all(bytes).map_err(|error| self.stage.failed(&error))
+    }
+
+    /// Stages the file, which is whole, and makes room for it.
+    ///
+    /// # Errors
+    /// [`Reason::StageFailed`] where the disk does not take it.
+    pub fn commit(
+        mut self,
+        extension: Extension,
+        from: Uid,
+        to: Option<Uid>,
+    ) -> Result<FileId, Reason> {
+        let stage = self.stage;
+        let Some(file) = self.file.take() else { return Err(Reason::StageFailed) };
+        if stage.keeps {
+            // Else the name could be on disk before the bytes when the power fails.
+            file.sync_all().map_err(|error| stage.failed(&error))?;
+        }
+        drop(file);
+        let staged = StagedFile { extension, len: self.len, from, to };
+        let mut state = stage.state.lock();
+        let id = FileId(state.last_id + 1);
+        fs::rename(&self.path, stage.dir.join(staged.name(id)))
+            .map_err(|error| stage.failed(&error))?;
+        state.last_id = id.0;
+        state.staged += staged.len;
+        state.files.insert(id, staged);
+        let evicted = stage.make_room(&mut state);
+        drop(state);
+        stage.delete(&evicted);
+        if stage.failing.swap(false, Ordering::Relaxed) {
+            info!("stage: files can be stored again");
+        }
+        Ok(id)
+    }
+}
+
+impl Drop for Arrival<'_> {
+    fn drop(&mut self) {
+        self.stage.state.lock().arriving -= self.len;
+        // Gone already where it was staged.
+        let _ = fs::remove_file(&self.path);
+    }
+}

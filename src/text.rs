@@ -1,0 +1,248 @@
+//! What people type: nicknames, filename extensions, texts, and how to show them safely.
+//!
+//! A type that exists here is valid: it is built by a checked constructor alone. Nothing in here
+//! does I/O.
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use crate::reason::Reason;
+
+/// The longest nickname, in bytes: it stands in the header of every message of its owner.
+pub const NICKNAME_LIMIT: usize = 64;
+
+/// The longest filename extension, in bytes.
+pub const EXTENSION_LIMIT: usize = 32;
+
+/// Which characters people may use (`--ascii`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Charset {
+    /// UTF-8, of which the draft's ASCII is a part.
+    #[default]
+    Utf8,
+    /// ASCII alone, to the letter of the draft (§2.1.2).
+    Ascii,
+}
+
+/// A client's nickname (§2.3.1.3): 1 to 64 bytes of one line, which can never add a header line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nickname(Arc<str>);
+
+impl Nickname {
+    /// Takes a nickname from the body of a message; white space around it is dropped.
+    ///
+    /// # Errors
+    /// Where it is empty, longer than [`NICKNAME_LIMIT`], not text of `charset`, or holds a
+    /// character that breaks a line, controls a terminal or turns the direction of the text.
+    pub fn parse(body: &[u8], charset: Charset) -> Result<Nickname, Reason> {
+        let text = str::from_utf8(body).map_err(|_| Reason::NicknameNotUtf8)?;
+        let name = text.trim_matches(is_space);
+        if name.is_empty() {
+            return Err(Reason::NicknameEmpty);
+        }
+        if name.len() > NICKNAME_LIMIT {
+            return Err(Reason::NicknameTooLong { len: name.len() });
+        }
+        if charset == Charset::Ascii && !name.is_ascii() {
+            return Err(Reason::NicknameNotAscii);
+        }
+        let refused = |c: &char| c.is_control() || breaks_line(*c) || turns_direction(*c);
+        match name.chars().find(refused) {
+            Some(character) => Err(Reason::NicknameCharacter { character }),
+            None => Ok(Nickname(name.into())),
+        }
+    }
+
+    /// The nickname as its owner sees it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// White space that may stand around a nickname: ASCII's, and Unicode's spaces of one line.
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+        || (c.is_whitespace() && !c.is_control() && !breaks_line(c))
+}
+
+/// Unicode's line and paragraph separators; ASCII's are control characters.
+fn breaks_line(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Characters that change the direction of the text behind them (Unicode's bidirectional controls).
+pub fn turns_direction(c: char) -> bool {
+    matches!(
+        c,
+        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
+/// A filename extension, the `Content-Type` of a file (§2.1.1.2): `jpg`, `tar.gz`.
+///
+/// Letters, digits, `_`, `+`, `-` and single dots within, at most 32 bytes: it can never be or
+/// contain a path, and a file named by it can be opened by a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension(Box<str>);
+
+impl Extension {
+    /// Takes an extension from a header field or a file name; `None` where it is none.
+    pub fn parse(value: &[u8]) -> Option<Extension> {
+        let part = |part: &[u8]| {
+            let valid = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+' | b'-');
+            !part.is_empty() && part.iter().all(valid)
+        };
+        if value.len() > EXTENSION_LIMIT || !value.split(|&byte| byte == b'.').all(part) {
+            return None;
+        }
+        str::from_utf8(value).ok().map(|text| Extension(text.into()))
+    }
+
+    /// The extension, without a dot before it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Checks the body of a text (§2.1.2): UTF-8 (or ASCII), with no control character but tab,
+/// linefeed and the carriage return of a CR LF, since many of its readers are bare terminals.
+///
+/// # Errors
+/// The first byte or character that may not stand in a text, and where.
+pub fn check_text(body: &[u8], charset: Charset) -> Result<(), Reason> {
+    if body.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n')) {
+        return Ok(());
+    }
+    let text =
+        str::from_utf8(body).map_err(|error| Reason::TextNotUtf8 { at: error.valid_up_to() })?;
+    if charset == Charset::Ascii
+        && let Some(at) = body.iter().position(|byte| !byte.is_ascii())
+    {
+        return Err(Reason::TextNotAscii { at });
+    }
+    let refused = |&(at, c): &(usize, char)| match c {
+        '\t' | '\n' => false,
+        '\r' => body.get(at + 1) != Some(&b'\n'),
+        _ => c.is_control(),
+    };
+    match text.char_indices().find(refused) {
+        Some((at, character)) => Err(Reason::TextCharacter { at, character }),
+        None => Ok(()),
+    }
+}
+
+/// Shows a stranger's text on one line: whatever could move a cursor, break the line or turn the
+/// text's direction is written as an escape (`\n`, `\u{1b}`).
+pub struct Visible<'a>(pub &'a str);
+
+impl fmt::Display for Visible<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if c == '\\' || c.is_control() || breaks_line(c) || turns_direction(c) {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                f.write_char(c)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nicknames_are_one_short_harmless_line() {
+        let check = |body: &[u8], expected: Result<&str, Reason>| {
+            let got = Nickname::parse(body, Charset::Utf8);
+            let got = got.as_ref().map(Nickname::as_str).map_err(Clone::clone);
+            assert_eq!(got, expected, "{:?}", String::from_utf8_lossy(body));
+        };
+        check(b"Tom", Ok("Tom"));
+        check(b" \t\r\nTom Sawyer\r\n", Ok("Tom Sawyer"));
+        check("Zo\u{eb} \u{1f600}\u{3000}".as_bytes(), Ok("Zo\u{eb} \u{1f600}"));
+        check(&[b'a'; 64], Ok(&"a".repeat(64)));
+        check(&[b'a'; 65], Err(Reason::NicknameTooLong { len: 65 }));
+        check(b"", Err(Reason::NicknameEmpty));
+        check(b" \n", Err(Reason::NicknameEmpty));
+        check(b"\xff", Err(Reason::NicknameNotUtf8));
+        let character = |character| Err(Reason::NicknameCharacter { character });
+        check(b"a\nFrom 1", character('\n'));
+        check(b"a\rb", character('\r'));
+        check(b"a\tb", character('\t'));
+        check(b"a\0b", character('\0'));
+        check(b"a\x1b[2J", character('\x1b'));
+        check(b"a\x7f", character('\x7f'));
+        check("a\u{9b}b".as_bytes(), character('\u{9b}'));
+        check("a\u{85}".as_bytes(), character('\u{85}'));
+        check("a\u{2028}b".as_bytes(), character('\u{2028}'));
+        check("a\u{2029}".as_bytes(), character('\u{2029}'));
+        check("\u{202e}moT".as_bytes(), character('\u{202e}'));
+        check("\u{2066}x".as_bytes(), character('\u{2066}'));
+        assert_eq!(
+            Nickname::parse("Zo\u{eb}".as_bytes(), Charset::Ascii),
+            Err(Reason::NicknameNotAscii)
+        );
+    }
+
+    #[test]
+    fn extensions_are_never_paths() {
+        let good = ["jpg", "JPG", "tar.gz", "c++", "7z", "x_y-z", "a.b.c", &"x".repeat(32)];
+        for value in good {
+            let parsed = Extension::parse(value.as_bytes());
+            assert_eq!(parsed.as_ref().map(Extension::as_str), Some(value));
+        }
+        let bad = [
+            "",
+            ".",
+            "..",
+            "a..b",
+            ".jpg",
+            "jpg.",
+            "/",
+            "../x",
+            "a/b",
+            "a\\b",
+            "a b",
+            "a:b",
+            "~",
+            "\u{e9}",
+            "a\0",
+            "*",
+            &"x".repeat(33),
+        ];
+        for value in bad {
+            assert_eq!(Extension::parse(value.as_bytes()), None, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn texts_hold_no_control_characters() {
+        let check = |body: &[u8], charset, expected: Result<(), Reason>| {
+            assert_eq!(check_text(body, charset), expected, "{:?}", body.escape_ascii());
+        };
+        let utf8 = Charset::Utf8;
+        check(b"", utf8, Ok(()));
+        check(b"How are you?", utf8, Ok(()));
+        check(b"a\tb\nc\r\nd\r\n", utf8, Ok(()));
+        check("\u{fc}\u{1f600}\u{202e}".as_bytes(), utf8, Ok(()));
+        let character = |at, character| Err(Reason::TextCharacter { at, character });
+        check(b"a\rb", utf8, character(1, '\r'));
+        check(b"a\r", utf8, character(1, '\r'));
+        check(b"\x07", utf8, character(0, '\x07'));
+        check(b"ab\0", utf8, character(2, '\0'));
+        check(b"\x1b[31m", utf8, character(0, '\x1b'));
+        check(b"\x7f", utf8, character(0, '\x7f'));
+        check("\u{e9}\u{9b}".as_bytes(), utf8, character(2, '\u{9b}'));
+        check(b"ab\xff", utf8, Err(Reason::TextNotUtf8 { at: 2 }));
+        check("ab\u{e9}".as_bytes(), Charset::Ascii, Err(Reason::TextNotAscii { at: 2 }));
+        check(b"ab", Charset::Ascii, Ok(()));
+    }
+
+    #[test]
+    fn a_strangers_text_is_shown_and_never_obeyed() {
+        let shown = Visible("a\nb\x1b[2J\u{9b}\u{202e}\\ \u{e9}").to_string();
+        assert_eq!(shown, "a\\nb\\u{1b}[2J\\u{9b}\\u{202e}\\\\ \u{e9}");
+    }
+}

@@ -1,0 +1,270 @@
+//! Header lines and fields, and their limits (§1.3.5, §2.1.1); the same in both directions.
+//!
+//! A linefeed ends a line; a carriage return before it, and spaces and tabs at the line's end, are
+//! dropped. A field is a name, one or more spaces or tabs, and a value that is the rest of the
+//! line. Empty lines before a header are skipped: a shell's `echo` leaves one after a body.
+//!
+//! Whatever is refused here is fatal: where the header cannot be read, the end of the message is
+//! not known.
+
+use std::io::{self, BufRead};
+
+use crate::reason::{Excerpt, Reason};
+
+/// The longest header line, in bytes, without its line ending.
+///
+/// Every value that the draft knows fits several times over; a peer that sends no linefeed is told
+/// so after a kilobyte instead of being buffered.
+pub const LINE_LIMIT: usize = 1024;
+
+/// The largest number of lines in a header, without the empty one that ends it.
+///
+/// The draft knows nine fields; the rest is room for fields of others, which are ignored.
+pub const LINES_LIMIT: usize = 32;
+
+/// The nine fields that the draft has, in both directions (§2.1.1.1, §2.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `Status`: a response, and how it went.
+    Status,
+    /// `Message-Type`.
+    MessageType,
+    /// `Message-ID`.
+    MessageId,
+    /// `To`: the receiver of a private message.
+    To,
+    /// `From`: the sender of a relayed message.
+    From,
+    /// `Sender-Nickname`: the one field whose value need not be ASCII.
+    SenderNickname,
+    /// `File-ID`.
+    FileId,
+    /// `Content-Type`.
+    ContentType,
+    /// `Content-Length`.
+    ContentLength,
+}
+
+impl Field {
+    const ALL: [Field; 9] = [
+        Field::Status,
+        Field::MessageType,
+        Field::MessageId,
+        Field::To,
+        Field::From,
+        Field::SenderNickname,
+        Field::FileId,
+        Field::ContentType,
+        Field::ContentLength,
+    ];
+
+    /// The name as the draft spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::Status => "Status",
+            Field::MessageType => "Message-Type",
+            Field::MessageId => "Message-ID",
+            Field::To => "To",
+            Field::From => "From",
+            Field::SenderNickname => "Sender-Nickname",
+            Field::FileId => "File-ID",
+            Field::ContentType => "Content-Type",
+            Field::ContentLength => "Content-Length",
+        }
+    }
+
+    /// Reads a field's name, in any case; `None` for one that the draft does not have.
+    pub fn parse(name: &[u8]) -> Option<Field> {
+        Field::ALL.into_iter().find(|field| name.eq_ignore_ascii_case(field.name().as_bytes()))
+    }
+
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+/// Why no whole header could be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The header breaks the grammar or a limit: fatal, and this is why.
+    Refused(Reason),
+    /// The stream ended inside the header: fatal as well, for a peer that still reads.
+    Ended,
+    /// No byte came within the stream's read timeout. `inside`: a message had begun.
+    TimedOut {
+        /// Whether a message had begun; between messages a client may be silent for ever.
+        inside: bool,
+    },
+    /// Reading failed otherwise: nobody is left to be told why.
+    Failed(io::Error),
+}
+
+/// What is to be known of a header beside its values.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// The first of the draft's fields that stood there twice; its first value was the one taken.
+    pub repeated: Option<Field>,
+    /// Whether `Content-Length` stood there twice, whatever else did.
+    pub repeated_length: bool,
+}
+
+/// Reads one header, up to and including its empty line (§2.1.1).
+///
+/// Calls `take` for each of the draft's fields, in the order they came and for its first value
+/// alone; other fields are skipped. `Ok(None)`: the stream ended before a message began. `line` is
+/// the caller's buffer for one line, at most [`LINE_LIMIT`] bytes and its line ending.
+///
+/// # Errors
+/// See [`ReadError`]. What `take` was given before the error remains true.
+pub fn read_header<R: BufRead>(
+    input: &mut R,
+    line: &mut Vec<u8>,
+    mut take: impl FnMut(Field, &[u8]),
+) -> Result<Option<Summary>, ReadError> {
+    let mut lines = 0;
+    let mut seen = 0u16;
+    let mut summary = Summary::default();
+    loop {
+        if !read_line(input, line, lines > 0)? {
+            return Ok(None);
+        }
+        if line.is_empty() {
+            match lines {
+                0 => continue,
+                _ => return Ok(Some(summary)),
+            }
+        }
+        lines += 1;
+        if lines > LINES_LIMIT {
+            return Err(ReadError::Refused(Reason::TooManyLines));
+        }
+        let (field, value) = parse_line(line, lines == 1).map_err(ReadError::Refused)?;
+        let Some(field) = field else { continue };
+        if seen & field.bit() != 0 {
+            summary.repeated.get_or_insert(field);
+            summary.repeated_length |= field == Field::ContentLength;
+            continue;
+        }
+        seen |= field.bit();
+        take(field, value);
+    }
+}
+
+/// Reads one line into `line`, without its line ending and the blanks before that.
+///
+/// `Ok(false)`: the stream ended where a message may end, with nothing but blanks in the line.
+fn read_line<R: BufRead>(
+    input: &mut R,
+    line: &mut Vec<u8>,
+    inside: bool,
+) -> Result<bool, ReadError> {
+    line.clear();
+    loop {
+        let begun = inside || !is_blank(line);
+        let chunk = match input.fill_buf() {
+            Ok(chunk) => chunk,
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => continue,
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                    return Err(ReadError::TimedOut { inside: begun });
+                }
+                _ => return Err(ReadError::Failed(error)),
+            },
+        };
+        if chunk.is_empty() {
+            return if begun { Err(ReadError::Ended) } else { Ok(false) };
+        }
+        let end = chunk.iter().position(|&byte| byte == b'\n');
+        let found = &chunk[..end.unwrap_or(chunk.len())];
+        // Two more than the limit are enough to know: a CR may be half of the line ending.
+        let room = (LINE_LIMIT + 2).saturating_sub(line.len());
+        line.extend_from_slice(&found[..found.len().min(room)]);
+        let used = found.len() + usize::from(end.is_some());
+        input.consume(used);
+
+        if end.is_some() {
+            if line.last() == Some(&b'\r') {
+                line.pop();
+            }
+            if line.len() > LINE_LIMIT {
+                return Err(ReadError::Refused(Reason::LineTooLong));
+            }
+            line.truncate(trim_end(line).len());
+            return Ok(true);
+        }
+        if line.len() > LINE_LIMIT + 1 || (line.len() > LINE_LIMIT && line[LINE_LIMIT] != b'\r') {
+            return Err(ReadError::Refused(Reason::LineTooLong));
+        }
+        // Noise without a linefeed (a TLS greeting, say) is told at once, not after a time-out.
+        if let Some(&byte) = line.iter().find(|&&byte| is_control(byte) && byte != b'\r') {
+            return Err(ReadError::Refused(Reason::ControlInHeader { byte }));
+        }
+    }
+}
+
+/// A line without the spaces and tabs at its end.
+fn trim_end(line: &[u8]) -> &[u8] {
+    let last = line.iter().rposition(|&byte| byte != b' ' && byte != b'\t');
+    &line[..last.map_or(0, |last| last + 1)]
+}
+
+/// A line without the spaces and tabs at its start.
+fn trim_start(line: &[u8]) -> &[u8] {
+    let first = line.iter().position(|&byte| byte != b' ' && byte != b'\t');
+    &line[first.unwrap_or(line.len())..]
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+}
+
+/// Whether a byte is an ASCII control character that no header may hold.
+fn is_control(byte: u8) -> bool {
+    (byte < b' ' && byte != b'\t') || byte == 0x7f
+}
+
+/// Takes a line apart: its field, where the draft has it, and its value.
+fn parse_line(line: &[u8], first: bool) -> Result<(Option<Field>, &[u8]), Reason> {
+    let name_end = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
+    let name = &line[..name_end];
+    let value = trim_start(&line[name_end..]);
+    let field = Field::parse(name);
+
+    if field.is_none() {
+        if let Some(colon) = colon_mistake(line) {
+            return Err(colon);
+        }
+        if first {
+            return Err(Reason::UnknownFirstField { line: Excerpt::of(line) });
+        }
+        let valid = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+        if name.is_empty() || !name.iter().all(valid) {
+            return Err(Reason::BadFieldName { name: Excerpt::of(name) });
+        }
+    }
+    if value.is_empty() {
+        return Err(Reason::NoValue { name: Excerpt::of(name) });
+    }
+    if let Some(&byte) = value.iter().find(|&&byte| is_control(byte)) {
+        return Err(Reason::ControlInHeader { byte });
+    }
+    let is_allowed = match field {
+        Some(Field::SenderNickname) => str::from_utf8(value).is_ok(),
+        _ => value.is_ascii(),
+    };
+    if !is_allowed {
+        return Err(Reason::NotAsciiInHeader { name: Excerpt::of(name) });
+    }
+    Ok((field, value))
+}
+
+/// The mistake of those who know HTTP: `Message-Type: chat`.
+fn colon_mistake(line: &[u8]) -> Option<Reason> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    let field = Field::parse(trim_end(&line[..colon]))?;
+    Some(Reason::Colon {
+        line: Excerpt::of(line),
+        field,
+        value: Excerpt::of(trim_start(&line[colon + 1..])),
+    })
+}

@@ -1,0 +1,266 @@
+//! A client's writer thread: sends what its socket did not take at once, and tells a slow reader
+//! from one that has stopped.
+//!
+//! It is started by the first leftover, is the socket's only writer until all is sent, and ends
+//! after a second without work; so an idle client has none. It waits for its own queue and its own
+//! socket alone.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use rustix::fs::sendfile;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+
+use crate::delivery::Delivery;
+use crate::outbox::{Chunk, Outbox};
+use crate::reason::Cause;
+
+/// How long an idle writer thread is kept for the next leftover.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The most slices of one `sendmsg`, of the kernel's 1,024: more bring nothing.
+pub(crate) const SLICES_LIMIT: usize = 64;
+
+/// The most bytes of one `sendfile`, so that the stall clock is looked at in between.
+const FILE_STEP: u64 = 1 << 20;
+
+/// How often a writer thread looks at its stall clock: often enough for a timeout of half a
+/// second, rarely enough to cost nothing at ten. Also the send timeout of every socket.
+pub(crate) fn tick(stall_timeout: Duration) -> Duration {
+    (stall_timeout / 8).clamp(Duration::from_millis(5), Duration::from_secs(1))
+}
+
+/// The writer thread of one client.
+pub(crate) fn run(outbox: &Arc<Outbox>, queue: &Receiver<Chunk>, delivery: &Delivery) {
+    let end = Writer::new(outbox, queue, delivery).run();
+    if let Err(cause) = end {
+        match cause {
+            Cause::Closed | Cause::Reset | Cause::Vanished => delivery.lose(outbox, cause),
+            _ => delivery.cut(outbox, cause),
+        }
+    }
+}
+
+struct Writer<'a> {
+    outbox: &'a Outbox,
+    queue: &'a Receiver<Chunk>,
+    delivery: &'a Delivery,
+    /// What was taken from the queue and is not in the socket yet.
+    hand: VecDeque<Chunk>,
+    clock: StallClock,
+    /// Since when the queue has been over its limit without falling to half.
+    over_since: Option<Instant>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(outbox: &'a Outbox, queue: &'a Receiver<Chunk>, delivery: &'a Delivery) -> Writer<'a> {
+        Writer {
+            outbox,
+            queue,
+            delivery,
+            hand: VecDeque::new(),
+            clock: StallClock::new(delivery.stall_timeout()),
+            over_since: None,
+        }
+    }
+
+    fn run(mut self) -> Result<(), Cause> {
+        while self.take() {
+            let sent = match self.hand.front() {
+                Some(Chunk::File { .. }) => self.send_file()?,
+                _ => self.send_bytes()?,
+            };
+            self.clock.sent += sent;
+            self.check_clocks()?;
+        }
+        Ok(())
+    }
+
+    /// Takes what is queued, waiting if there is nothing; `false` where the thread is to end.
+    fn take(&mut self) -> bool {
+        while self.hand.is_empty() {
+            match self.queue.recv_timeout(IDLE) {
+                Ok(chunk) => {
+                    self.hand.push_back(chunk);
+                    self.clock.restart();
+                }
+                Err(RecvTimeoutError::Timeout) if self.outbox.retire(self.queue) => return false,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+        let room = SLICES_LIMIT.saturating_sub(self.hand.len());
+        self.hand.extend(self.queue.try_iter().take(room));
+        !self.outbox.is_broken()
+    }
+
+    /// Sends the bytes at the front of the hand, up to the next file; waits a tick at the most.
+    fn send_bytes(&mut self) -> Result<u64, Cause> {
+        let mut slices = [IoSlice::new(&[]); SLICES_LIMIT];
+        let mut count = 0;
+        let mut more = false;
+        for chunk in self.hand.iter().take(SLICES_LIMIT) {
+            match chunk {
+                Chunk::Bytes(bytes, range) => {
+                    slices[count] = IoSlice::new(&bytes[range.clone()]);
+                    count += 1;
+                }
+                Chunk::File { .. } => {
+                    more = true;
+                    break;
+                }
+            }
+        }
+        // A response's header leaves together with the first bytes of its file.
+        let flags = if more { SendFlags::MORE } else { SendFlags::empty() };
+        let sent = send(self.outbox.stream(), &slices[..count], flags)?.unwrap_or(0);
+        self.advance(sent);
+        Ok(sent as u64)
+    }
+
+    /// Drops `sent` bytes from the front of the hand.
+    fn advance(&mut self, sent: usize) {
+        let mut left = sent;
+        while let Some(Chunk::Bytes(_, range)) = self.hand.front_mut() {
+            let part = range.len().min(left);
+            range.start += part;
+            left -= part;
+            if range.start < range.end {
+                break;
+            }
+            self.hand.pop_front();
+        }
+        self.lower(sent);
+    }
+
+    /// Sends a part of the file at the front of the hand; waits a tick at the most.
+    fn send_file(&mut self) -> Result<u64, Cause> {
+        let Some(Chunk::File { file, offset, end }) = self.hand.front_mut() else {
+            return Ok(0);
+        };
+        let step = (*end - *offset).min(FILE_STEP);
+        let sent = match step {
+            0 => 0,
+            // The step is at most a mebibyte, so the cast keeps all of it.
+            _ => match sendfile(self.outbox.stream(), &**file, Some(offset), step as usize) {
+                // The file is shorter than its response's header has said: somebody cut it.
+                Ok(0) => return Err(Cause::ServerFailed),
+                Ok(sent) => sent as u64,
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => 0,
+                Err(error) => return Err(cause_of(&error.into())),
+            },
+        };
+        if sent > 0 && self.over_since.is_some() {
+            // Not too slow while the file moves: what waits behind it cannot fall.
+            self.over_since = Some(Instant::now());
+        }
+        if *offset == *end {
+            self.hand.pop_front();
+            self.outbox.end_file();
+            self.lower(1);
+        }
+        Ok(sent)
+    }
+
+    fn lower(&mut self, cost: usize) {
+        let limit = self.delivery.queue_limit();
+        let left = if cost > 0 { self.outbox.lower(cost) } else { self.outbox.waiting() };
+        if left <= limit / 2 {
+            self.over_since = None;
+            self.delivery.pressure().fall(self.outbox.uid());
+        } else if left > limit && self.over_since.is_none() {
+            self.over_since = Some(Instant::now());
+        }
+    }
+
+    /// Whether the client has stopped reading, or reads too slowly.
+    fn check_clocks(&mut self) -> Result<(), Cause> {
+        if self.hand.is_empty() {
+            return Ok(());
+        }
+        let now = Instant::now();
+        if self.over_since.is_some_and(|since| now - since >= self.clock.timeout) {
+            return Err(Cause::ReadTooSlowly);
+        }
+        if self.clock.is_due(now) {
+            let unsent = self.delivery.unsent_bytes(self.outbox.stream());
+            if self.clock.has_stalled(now, unsent) {
+                return Err(Cause::StoppedReading);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long a client has taken nothing: what counts is what has left this host, and a socket that
+/// takes bytes into the kernel's buffer says nothing of it.
+struct StallClock {
+    timeout: Duration,
+    /// All bytes that the socket has taken from this thread.
+    sent: u64,
+    /// The most that is known to have left, from `sent` less what the kernel still held.
+    left: i128,
+    since: Instant,
+    due: Instant,
+}
+
+impl StallClock {
+    fn new(timeout: Duration) -> StallClock {
+        let now = Instant::now();
+        StallClock { timeout, sent: 0, left: i128::MIN, since: now, due: now }
+    }
+
+    fn restart(&mut self) {
+        self.since = Instant::now();
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        now >= self.due
+    }
+
+    /// `unsent`: what the kernel still holds; `None` where it does not tell, and then what the
+    /// socket has taken must do.
+    fn has_stalled(&mut self, now: Instant, unsent: Option<u64>) -> bool {
+        self.due = now + tick(self.timeout);
+        let left = i128::from(self.sent) - i128::from(unsent.unwrap_or(0));
+        if left > self.left {
+            self.left = left;
+            self.since = now;
+        }
+        now - self.since >= self.timeout
+    }
+}
+
+/// Sends slices with one system call; `None` where the socket takes nothing now.
+///
+/// # Errors
+/// How the client has left, by what the system says of the connection.
+pub(crate) fn send(
+    stream: &TcpStream,
+    slices: &[IoSlice<'_>],
+    flags: SendFlags,
+) -> Result<Option<usize>, Cause> {
+    let flags = flags | SendFlags::NOSIGNAL;
+    loop {
+        match sendmsg(stream, slices, &mut SendAncillaryBuffer::default(), flags) {
+            Ok(sent) => return Ok(Some(sent)),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => return Ok(None),
+            Err(error) => return Err(cause_of(&error.into())),
+        }
+    }
+}
+
+/// How a client has left, by an error of its connection.
+pub(crate) fn cause_of(error: &io::Error) -> Cause {
+    match error.kind() {
+        // Linux says EPIPE where the peer had closed, and ECONNRESET where it had not.
+        io::ErrorKind::BrokenPipe => Cause::Closed,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Cause::Reset,
+        _ => Cause::Vanished,
+    }
+}
