@@ -428,3 +428,6 @@ impl Flusher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

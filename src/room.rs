@@ -254,3 +254,6 @@ pub(crate) fn list_files<'a>(files: impl Iterator<Item = (FileId, &'a str, u64, 
     }
     body
 }
+
+#[cfg(test)]
+mod tests;

@@ -360,3 +360,6 @@ impl Drop for Arrival<'_> {
         let _ = fs::remove_file(&self.path);
     }
 }
+
+#[cfg(test)]
+mod tests;

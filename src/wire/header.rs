@@ -182,6 +182,8 @@ fn read_line<R: BufRead>(
         let used = found.len() + usize::from(end.is_some());
         input.consume(used);
 
+        // Noise without a linefeed (a TLS greeting, say) is told at once, not after a time-out.
+        check_controls(&line[..line.len().min(LINE_LIMIT + 1)], |byte| byte != b'\r')?;
         if end.is_some() {
             if line.last() == Some(&b'\r') {
                 line.pop();
@@ -190,15 +192,21 @@ fn read_line<R: BufRead>(
                 return Err(ReadError::Refused(Reason::LineTooLong));
             }
             line.truncate(trim_end(line).len());
+            check_controls(line, |_| true)?;
             return Ok(true);
         }
         if line.len() > LINE_LIMIT + 1 || (line.len() > LINE_LIMIT && line[LINE_LIMIT] != b'\r') {
             return Err(ReadError::Refused(Reason::LineTooLong));
         }
-        // Noise without a linefeed (a TLS greeting, say) is told at once, not after a time-out.
-        if let Some(&byte) = line.iter().find(|&&byte| is_control(byte) && byte != b'\r') {
-            return Err(ReadError::Refused(Reason::ControlInHeader { byte }));
-        }
+    }
+}
+
+/// Refuses the control characters that no header may hold, as far as they `count`.
+fn check_controls(line: &[u8], counts: impl Fn(u8) -> bool) -> Result<(), ReadError> {
+    let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
+    match line.iter().find(|&&byte| is_control(byte) && counts(byte)) {
+        Some(&byte) => Err(ReadError::Refused(Reason::ControlInHeader { byte })),
+        None => Ok(()),
     }
 }
 
@@ -216,11 +224,6 @@ fn trim_start(line: &[u8]) -> &[u8] {
 
 fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
-}
-
-/// Whether a byte is an ASCII control character that no header may hold.
-fn is_control(byte: u8) -> bool {
-    (byte < b' ' && byte != b'\t') || byte == 0x7f
 }
 
 /// Takes a line apart: its field, where the draft has it, and its value.
@@ -244,9 +247,6 @@ fn parse_line(line: &[u8], first: bool) -> Result<(Option<Field>, &[u8]), Reason
     }
     if value.is_empty() {
         return Err(Reason::NoValue { name: Excerpt::of(name) });
-    }
-    if let Some(&byte) = value.iter().find(|&&byte| is_control(byte)) {
-        return Err(Reason::ControlInHeader { byte });
     }
     let is_allowed = match field {
         Some(Field::SenderNickname) => str::from_utf8(value).is_ok(),

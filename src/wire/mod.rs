@@ -13,6 +13,9 @@ pub mod client_message;
 pub mod header;
 pub mod server_message;
 
+#[cfg(test)]
+mod tests;
+
 pub use client_message::{Chat, ClientMessage, Fault, Inherited, Parsed, Request};
 pub use header::{Field, ReadError};
 pub use server_message::{Content, Relay, Response, ServerMessage, Status};
@@ -109,46 +112,4 @@ pub fn push_number(number: u64, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&digits[first..]);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_decimal_digits_up_to_the_largest_u64() {
-        let check = |input: &str, expected: Option<u64>| {
-            assert_eq!(parse_number(input.as_bytes()), expected, "{input:?}");
-        };
-        check("0", Some(0));
-        check("22", Some(22));
-        check("007", Some(7));
-        check("18446744073709551615", Some(u64::MAX));
-        check("00000000000000000000000018446744073709551615", Some(u64::MAX));
-        check("18446744073709551616", None);
-        check("99999999999999999999999", None);
-        check("", None);
-        check("+1", None);
-        check("-1", None);
-        check("1 2", None);
-        check("0x10", None);
-        check("1.0", None);
-    }
-
-    #[test]
-    fn a_written_number_has_no_leading_zeros() {
-        for number in [0, 7, 10, 99, 100, 9527, u64::MAX] {
-            let mut out = Vec::new();
-            push_number(number, &mut out);
-            assert_eq!(out, number.to_string().into_bytes());
-        }
-    }
-
-    #[test]
-    fn message_types_are_read_in_any_case() {
-        assert_eq!(MessageType::parse(b"cHaT"), Some(MessageType::Chat));
-        assert_eq!(MessageType::parse(b"BYE"), Some(MessageType::Bye));
-        assert_eq!(MessageType::parse(b"chat "), None);
-        assert_eq!(MessageType::parse(b"unknown"), None);
-    }
 }

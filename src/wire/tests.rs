@@ -1,0 +1,591 @@
+//! The grammar in tables, each case read whole and again in pieces; and as properties: what is
+//! encoded decodes to itself, and no input makes a reader panic or hold more than its limits.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use proptest::prelude::*;
+
+use super::client_message::{encode_client_message, parse_file_id, read_client_message};
+use super::header::{LINE_LIMIT, LINES_LIMIT};
+use super::server_message::{encode_refusal, read_server_message};
+use super::*;
+use crate::ids::{FileId, MessageId, Uid};
+use crate::reason::{Excerpt, Reason};
+use crate::text::{Charset, Nickname};
+
+/// Hands out its bytes in pieces of the given sizes, one after the other and again.
+struct Pieces<'a> {
+    bytes: &'a [u8],
+    sizes: Vec<usize>,
+    next: usize,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let size = self.sizes[self.next % self.sizes.len()].min(buffer.len());
+        self.next += 1;
+        let (piece, rest) = self.bytes.split_at(size.min(self.bytes.len()));
+        buffer[..piece.len()].copy_from_slice(piece);
+        self.bytes = rest;
+        Ok(piece.len())
+    }
+}
+
+fn in_pieces(bytes: &[u8], sizes: Vec<usize>) -> impl BufRead + '_ {
+    BufReader::with_capacity(64, Pieces { bytes, sizes, next: 0 })
+}
+
+/// What became of one header.
+#[derive(Debug, PartialEq)]
+enum Read1 {
+    Message(ClientMessage),
+    Refused(Reason, Inherited, u64),
+    Fatal(Reason, Inherited),
+    Ended(Inherited),
+    Nothing,
+}
+
+fn read_one(input: &mut impl BufRead) -> Read1 {
+    let mut line = Vec::new();
+    let read = read_client_message(input, &mut line);
+    assert!(line.capacity() <= 4 * LINE_LIMIT, "the line buffer holds {}", line.capacity());
+    match read {
+        Ok(Some(Parsed::Message(message))) => Read1::Message(message),
+        Ok(Some(Parsed::Refused { reason, inherited, body_len })) => {
+            assert!(!reason.is_fatal(), "{reason}");
+            Read1::Refused(reason, inherited, body_len)
+        }
+        Ok(None) => Read1::Nothing,
+        Err(Fault { error: ReadError::Refused(reason), inherited }) => {
+            assert!(reason.is_fatal(), "{reason}");
+            Read1::Fatal(reason, inherited)
+        }
+        Err(Fault { error: ReadError::Ended, inherited }) => Read1::Ended(inherited),
+        Err(fault) => panic!("{fault:?}"),
+    }
+}
+
+/// Reads `input` whole, byte by byte and in odd pieces; each time `expected` must come out.
+fn check(input: &[u8], expected: &Read1) {
+    for sizes in [vec![usize::MAX], vec![1], vec![3, 1, 7]] {
+        let got = read_one(&mut in_pieces(input, sizes.clone()));
+        assert_eq!(&got, expected, "in pieces of {sizes:?}: {}", input.escape_ascii());
+    }
+}
+
+fn inherited(message_type: MessageType, id: u64) -> Inherited {
+    Inherited { message_type: Some(message_type), id: MessageId(id) }
+}
+
+const UNKNOWN: Inherited = Inherited { message_type: None, id: MessageId(0) };
+
+fn message(request: Request, message_type: MessageType, id: u64, body_len: u64) -> Read1 {
+    let inherited = inherited(message_type, id);
+    Read1::Message(ClientMessage { request, inherited, body_len })
+}
+
+fn chat(to: Option<u64>, content_type: &str, id: u64, body_len: u64) -> Read1 {
+    let content_type = ContentType::parse(content_type.as_bytes()).unwrap();
+    let chat = Chat { to: to.map(Uid), content_type };
+    message(Request::Chat(chat), MessageType::Chat, id, body_len)
+}
+
+#[test]
+fn numbers_are_decimal_digits_up_to_the_largest_u64() {
+    let check = |input: &str, expected: Option<u64>| {
+        assert_eq!(parse_number(input.as_bytes()), expected, "{input:?}");
+    };
+    check("0", Some(0));
+    check("22", Some(22));
+    check("007", Some(7));
+    check("18446744073709551615", Some(u64::MAX));
+    check("00000000000000000000000018446744073709551615", Some(u64::MAX));
+    check("18446744073709551616", None);
+    check("99999999999999999999999", None);
+    check("", None);
+    check("+1", None);
+    check("-1", None);
+    check("1 2", None);
+    check("0x10", None);
+    check("1.0", None);
+}
+
+#[test]
+fn a_written_number_has_no_leading_zeros() {
+    for number in [0, 7, 10, 99, 100, 9527, u64::MAX] {
+        let mut out = Vec::new();
+        push_number(number, &mut out);
+        assert_eq!(out, number.to_string().into_bytes());
+    }
+}
+
+#[test]
+fn message_types_are_read_in_any_case() {
+    assert_eq!(MessageType::parse(b"cHaT"), Some(MessageType::Chat));
+    assert_eq!(MessageType::parse(b"BYE"), Some(MessageType::Bye));
+    assert_eq!(MessageType::parse(b"chat "), None);
+    assert_eq!(MessageType::parse(b"unknown"), None);
+}
+
+#[test]
+fn well_formed_headers_are_read_however_they_are_written() {
+    let how_are_you = chat(None, "text", 22, 12);
+    let draft =
+        b"Message-Type chat \r\nMessage-ID 22 \r\nContent-Type text \r\nContent-Length 12 \r\n\r\n";
+    check(draft, &how_are_you);
+    check(b"Message-Type chat\nMessage-ID 22\nContent-Length 12\n\n", &how_are_you);
+    check(
+        b"\n\r\n \t\nmessage-type\tCHAT\t \nMESSAGE-ID \t 0022\nContent-length 012\n \r\n",
+        &how_are_you,
+    );
+    check(
+        b"Content-Length 12\nContent-Type TEXT\nMessage-ID 22\nMessage-Type chat\n\n",
+        &how_are_you,
+    );
+    check(
+        b"Message-ID 22\nColour blue and green\nX 1\nX 2\nMessage-Type chat\nContent-Length 12\n\n",
+        &how_are_you,
+    );
+    check(
+        b"Status Ok\nFrom x\nMessage-Type chat\nMessage-ID 22\nFile-ID -\nContent-Length 12\n\n",
+        &how_are_you,
+    );
+    check(
+        "Sender-Nickname Zo\u{eb}\nMessage-Type chat\nMessage-ID 22\nContent-Length 12\n\n"
+            .as_bytes(),
+        &how_are_you,
+    );
+    check(
+        b"Message-Type chat\nMessage-ID 1\nTo 12\nContent-Type tar.gz\nContent-Length 3000\n\n",
+        &chat(Some(12), "tar.gz", 1, 3000),
+    );
+    check(
+        b"Message-Type query\nMessage-ID 18446744073709551615\n\n",
+        &message(Request::Query, MessageType::Query, u64::MAX, 0),
+    );
+    check(
+        b"Message-Type query\nMessage-ID 1\nTo nobody\nContent-Type ../x\nContent-Length 4\n\n",
+        &message(Request::Query, MessageType::Query, 1, 4),
+    );
+    check(
+        b"Message-Type fetch\nMessage-ID 80\nContent-Length 2\n\n",
+        &message(Request::Fetch, MessageType::Fetch, 80, 2),
+    );
+    check(
+        b"Message-Type nickname\nMessage-ID 1\nContent-Length 3\n\n",
+        &message(Request::Nickname, MessageType::Nickname, 1, 3),
+    );
+    check(b"", &Read1::Nothing);
+    check(b"\n\r\n\n   ", &Read1::Nothing);
+}
+
+#[test]
+fn bye_is_honoured_whatever_else_is_wrong_with_it() {
+    let bye = |id, body_len| {
+        let inherited = inherited(MessageType::Bye, id);
+        Read1::Message(ClientMessage { request: Request::Bye, inherited, body_len })
+    };
+    check(b"Message-Type bye\nMessage-ID 1000\n\n", &bye(1000, 0));
+    check(b"Message-Type bye\n\n", &bye(0, 0));
+    check(
+        b"Message-Type bye\nMessage-ID x\nTo y\nTo z\nMessage-Type chat\nContent-Length 9\n\n",
+        &bye(0, 9),
+    );
+    check(
+        b"Message-Type bye\nMessage-ID 1\nContent-Length x\n\n",
+        &Read1::Fatal(
+            Reason::BadLength { value: Excerpt::of(b"x") },
+            inherited(MessageType::Bye, 1),
+        ),
+    );
+    check(b"Message-Type bye\nMessage-ID 1\n", &Read1::Ended(inherited(MessageType::Bye, 1)));
+}
+
+#[test]
+fn what_is_wrong_with_a_well_formed_header_is_recoverable() {
+    let of_chat = inherited(MessageType::Chat, 5);
+    let cases: [(&str, Reason, Inherited, u64); 13] = [
+        (
+            "Message-Type shout\nMessage-ID 5\nContent-Length 3\n\n",
+            Reason::UnknownType { value: Excerpt::of(b"shout") },
+            Inherited { message_type: None, id: MessageId(5) },
+            3,
+        ),
+        (
+            "Message-ID 5\nContent-Length 3\n\n",
+            Reason::Missing { field: Field::MessageType },
+            Inherited { message_type: None, id: MessageId(5) },
+            3,
+        ),
+        (
+            "Message-Type chat\nContent-Length 3\n\n",
+            Reason::Missing { field: Field::MessageId },
+            inherited(MessageType::Chat, 0),
+            3,
+        ),
+        (
+            "Message-Type query\n\n",
+            Reason::Missing { field: Field::MessageId },
+            inherited(MessageType::Query, 0),
+            0,
+        ),
+        (
+            "Message-Type chat\nMessage-ID -5\nContent-Length 3\n\n",
+            Reason::BadNumber { field: Field::MessageId, value: Excerpt::of(b"-5") },
+            inherited(MessageType::Chat, 0),
+            3,
+        ),
+        (
+            "Message-Type chat\nMessage-ID 18446744073709551616\nContent-Length 3\n\n",
+            Reason::BadNumber {
+                field: Field::MessageId,
+                value: Excerpt::of(b"18446744073709551616"),
+            },
+            inherited(MessageType::Chat, 0),
+            3,
+        ),
+        (
+            "Message-Type chat\nMessage-ID 5\nTo Tom\nContent-Length 3\n\n",
+            Reason::BadNumber { field: Field::To, value: Excerpt::of(b"Tom") },
+            of_chat,
+            3,
+        ),
+        (
+            "Message-Type chat\nMessage-ID 5\nTo 1 2\nContent-Length 3\n\n",
+            Reason::BadNumber { field: Field::To, value: Excerpt::of(b"1 2") },
+            of_chat,
+            3,
+        ),
+        (
+            "Message-Type chat\nMessage-ID 5\nContent-Type a/b\nContent-Length 3\n\n",
+            Reason::BadContentType { value: Excerpt::of(b"a/b") },
+            of_chat,
+            3,
+        ),
+        (
+            "Message-Type chat\nMessage-ID 5\nMessage-ID 6\nContent-Length 3\n\n",
+            Reason::Repeated { field: Field::MessageId },
+            of_chat,
+            3,
+        ),
+        (
+            "Message-Type chat\nMessage-Type query\nMessage-ID 5\nContent-Length 3\n\n",
+            Reason::Repeated { field: Field::MessageType },
+            of_chat,
+            3,
+        ),
+        (
+            "Message-Type query\nMessage-ID 5\nFrom 1\nfrom 1\n\n",
+            Reason::Repeated { field: Field::From },
+            inherited(MessageType::Query, 5),
+            0,
+        ),
+        (
+            "Message-Type chat\nMessage-ID 5\nTo 1\nTo x\nContent-Length 18446744073709551615\n\n",
+            Reason::Repeated { field: Field::To },
+            of_chat,
+            u64::MAX,
+        ),
+    ];
+    for (input, reason, inherited, body_len) in cases {
+        check(input.as_bytes(), &Read1::Refused(reason, inherited, body_len));
+    }
+}
+
+#[test]
+fn a_header_that_leaves_the_end_unknown_is_fatal() {
+    let of_chat = inherited(MessageType::Chat, 5);
+    let begun = "Message-Type chat\nMessage-ID 5\n";
+    let no_length = |message_type| Reason::NoLength { message_type };
+    let first = |line: &[u8]| Reason::UnknownFirstField { line: Excerpt::of(line) };
+    let cases: [(&[u8], Reason, Inherited); 14] = [
+        (b"\n", no_length(MessageType::Chat), of_chat),
+        (b"Content-Length x\n\n", Reason::BadLength { value: Excerpt::of(b"x") }, of_chat),
+        (
+            b"Content-Length 18446744073709551616\n\n",
+            Reason::BadLength { value: Excerpt::of(b"18446744073709551616") },
+            of_chat,
+        ),
+        (b"Content-Length 1\nContent-Length 1\n\n", Reason::RepeatedLength, of_chat),
+        (b"Content-Length\n", Reason::NoValue { name: Excerpt::of(b"Content-Length") }, of_chat),
+        (b"Colour \t \n", Reason::NoValue { name: Excerpt::of(b"Colour") }, of_chat),
+        (b"Host: example\n", Reason::BadFieldName { name: Excerpt::of(b"Host:") }, of_chat),
+        (b"a_b c\n", Reason::BadFieldName { name: Excerpt::of(b"a_b") }, of_chat),
+        (b" To 1\n", Reason::BadFieldName { name: Excerpt::of(b"") }, of_chat),
+        (b"X a\x07b\n", Reason::ControlInHeader { byte: 7 }, of_chat),
+        (b"X a\rb\n", Reason::ControlInHeader { byte: b'\r' }, of_chat),
+        (b"X a\x7fb\n", Reason::ControlInHeader { byte: 0x7f }, of_chat),
+        (b"X \xc3\xa9\n", Reason::NotAsciiInHeader { name: Excerpt::of(b"X") }, of_chat),
+        (
+            b"Sender-Nickname \xff\n",
+            Reason::NotAsciiInHeader { name: Excerpt::of(b"Sender-Nickname") },
+            of_chat,
+        ),
+    ];
+    for (rest, reason, inherited) in cases {
+        check(&[begun.as_bytes(), rest].concat(), &Read1::Fatal(reason, inherited));
+    }
+    let first_cases: [(&[u8], Reason); 8] = [
+        (b"hello\n", first(b"hello")),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", first(b"GET / HTTP/1.1")),
+        (b"Colour blue\n", first(b"Colour blue")),
+        (b"u?Message-Type chat\n", first(b"u?Message-Type chat")),
+        (b"Message-Type\n", Reason::NoValue { name: Excerpt::of(b"Message-Type") }),
+        (
+            b"Message-Type: chat\n",
+            Reason::Colon {
+                line: Excerpt::of(b"Message-Type: chat"),
+                field: Field::MessageType,
+                value: Excerpt::of(b"chat"),
+            },
+        ),
+        (
+            b"message-id:7\n",
+            Reason::Colon {
+                line: Excerpt::of(b"message-id:7"),
+                field: Field::MessageId,
+                value: Excerpt::of(b"7"),
+            },
+        ),
+        (b"To 1\n\n", Reason::NoTypeNoLength),
+    ];
+    for (input, reason) in first_cases {
+        check(input, &Read1::Fatal(reason, UNKNOWN));
+    }
+    let shout = Reason::UnknownTypeNoLength { value: Excerpt::of(b"shout") };
+    check(b"Message-Type shout\n\n", &Read1::Fatal(shout, UNKNOWN));
+    check(
+        b"Message-Type fetch\n\n",
+        &Read1::Fatal(no_length(MessageType::Fetch), inherited(MessageType::Fetch, 0)),
+    );
+    check(
+        b"Message-Type nickname\n\n",
+        &Read1::Fatal(no_length(MessageType::Nickname), inherited(MessageType::Nickname, 0)),
+    );
+    // Noise is told before its linefeed comes.
+    check(b"\x16\x03\x01\x02", &Read1::Fatal(Reason::ControlInHeader { byte: 0x16 }, UNKNOWN));
+}
+
+#[test]
+fn headers_are_limited_in_lines_and_in_bytes_a_line() {
+    let line_of = |len: usize, ending: &str| {
+        let value = "v".repeat(len - 2);
+        format!("Message-Type query\nX {value}{ending}Message-ID 1\n\n").into_bytes()
+    };
+    let query = message(Request::Query, MessageType::Query, 1, 0);
+    let of_query = inherited(MessageType::Query, 0);
+    check(&line_of(LINE_LIMIT, "\n"), &query);
+    check(&line_of(LINE_LIMIT, "\r\n"), &query);
+    check(&line_of(LINE_LIMIT + 1, "\n"), &Read1::Fatal(Reason::LineTooLong, of_query));
+    check(&line_of(LINE_LIMIT + 1, "\r\n"), &Read1::Fatal(Reason::LineTooLong, of_query));
+    check(&line_of(LINE_LIMIT, " \r\n"), &Read1::Fatal(Reason::LineTooLong, of_query));
+    check(&line_of(50_000, ""), &Read1::Fatal(Reason::LineTooLong, of_query));
+
+    let lines = |unknown: usize| {
+        let unknown = "X 1\n".repeat(unknown);
+        format!("Message-Type query\nMessage-ID 1\n{unknown}\n").into_bytes()
+    };
+    let of_query = inherited(MessageType::Query, 1);
+    check(&lines(LINES_LIMIT - 2), &query);
+    check(&lines(LINES_LIMIT - 1), &Read1::Fatal(Reason::TooManyLines, of_query));
+}
+
+#[test]
+fn a_stream_that_ends_inside_a_header_is_not_a_clean_end() {
+    for input in ["M", "Message-Type chat", "Message-Type chat\r"] {
+        check(input.as_bytes(), &Read1::Ended(UNKNOWN));
+    }
+    let of_chat = inherited(MessageType::Chat, 0);
+    for input in ["Message-Type chat\n", "Message-Type chat\nMess", "Message-Type chat\n \t"] {
+        check(input.as_bytes(), &Read1::Ended(of_chat));
+    }
+}
+
+#[test]
+fn silence_between_messages_is_told_from_silence_inside_one() {
+    struct Silent<'a>(&'a [u8]);
+    impl Read for Silent<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.read(buffer)? {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                count => Ok(count),
+            }
+        }
+    }
+    for (sent, expected) in [("", false), ("\n\r\n", false), ("M", true), ("To 1\n", true)] {
+        let mut input = BufReader::new(Silent(sent.as_bytes()));
+        match read_client_message(&mut input, &mut Vec::new()) {
+            Err(Fault { error: ReadError::TimedOut { inside }, .. }) => {
+                assert_eq!(inside, expected, "{sent:?}");
+            }
+            other => panic!("{sent:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn file_ids_are_digits_with_white_space_around() {
+    assert_eq!(parse_file_id(b" 10\r\n"), Ok(FileId(10)));
+    for body in [&b""[..], b"x", b"1 2", b"-1"] {
+        let value = Excerpt::of(body);
+        assert_eq!(parse_file_id(body), Err(Reason::BadFileId { value }));
+    }
+}
+
+#[test]
+fn server_messages_are_written_as_the_draft_shows_them() {
+    let tom = Nickname::parse(b"Tom", Charset::Utf8).unwrap();
+    let jpg = ContentType::parse(b"jpg").unwrap();
+    let ContentType::File(jpg) = jpg else { panic!("{jpg:?}") };
+    let encoded = |relay: Relay<'_>| {
+        let mut out = Vec::new();
+        relay.encode(&mut out);
+        String::from_utf8(out).unwrap()
+    };
+    let text = Content::Text(b"How are you?");
+    let file = Content::File { id: FileId(10), extension: &jpg, len: 3000 };
+    assert_eq!(
+        encoded(Relay { to: None, from: Uid(9527), nickname: Some(&tom), content: text }),
+        "Message-Type chat\r\nFrom 9527\r\nSender-Nickname Tom\r\nContent-Type text\r\n\
+         Content-Length 12\r\n\r\nHow are you?"
+    );
+    assert_eq!(
+        encoded(Relay { to: Some(Uid(12)), from: Uid(7), nickname: None, content: file }),
+        "Message-Type chat\r\nTo 12\r\nFrom 7\r\nFile-ID 10\r\nContent-Type jpg\r\n\
+         Content-Length 3000\r\n\r\n"
+    );
+    let response = Response {
+        file_id: Some(FileId(10)),
+        ..Response::text(Status::Ok, inherited(MessageType::Chat, 25))
+    };
+    let mut out = Vec::new();
+    response.encode(b"", &mut out);
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "Status Ok\r\nMessage-Type chat\r\nMessage-ID 25\r\nFile-ID 10\r\nContent-Type text\r\n\
+         Content-Length 0\r\n\r\n"
+    );
+    let mut out = Vec::new();
+    encode_refusal(UNKNOWN, &Reason::TooManyLines, &mut out);
+    assert!(out.starts_with(b"Status Error\r\nMessage-Type unknown\r\nMessage-ID 0\r\n"));
+    assert!(out.ends_with(b"\n"));
+}
+
+fn any_content_type() -> impl Strategy<Value = ContentType> {
+    prop_oneof![
+        Just(ContentType::Text),
+        "[A-Za-z0-9_+-]{1,10}(\\.[A-Za-z0-9_+-]{1,5}){0,3}".prop_filter_map("text", |value| {
+            ContentType::parse(value.as_bytes()).filter(|parsed| *parsed != ContentType::Text)
+        }),
+    ]
+}
+
+fn any_client_message() -> impl Strategy<Value = ClientMessage> {
+    let chat = (proptest::option::of(any::<u64>()), any_content_type())
+        .prop_map(|(to, content_type)| Request::Chat(Chat { to: to.map(Uid), content_type }));
+    let request = prop_oneof![
+        (chat, Just(MessageType::Chat)),
+        Just((Request::Query, MessageType::Query)),
+        Just((Request::Fetch, MessageType::Fetch)),
+        Just((Request::Nickname, MessageType::Nickname)),
+        Just((Request::Bye, MessageType::Bye)),
+    ];
+    (request, any::<u64>(), any::<u64>()).prop_map(|((request, message_type), id, body_len)| {
+        ClientMessage { request, inherited: inherited(message_type, id), body_len }
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_client_message_decodes_to_itself(
+        message in any_client_message(),
+        sizes in proptest::collection::vec(1usize..40, 1..8),
+    ) {
+        let mut encoded = Vec::new();
+        encode_client_message(&message, &mut encoded);
+        prop_assert_eq!(read_one(&mut in_pieces(&encoded, sizes)), Read1::Message(message));
+    }
+
+    #[test]
+    fn a_relay_decodes_to_itself(
+        to in proptest::option::of(any::<u64>()),
+        from in any::<u64>(),
+        nickname in proptest::option::of("[^\\p{C}\\s]{1,8}( [^\\p{C}\\s]{1,8})?"),
+        content_type in any_content_type(),
+        file_id in any::<u64>(),
+        body in proptest::collection::vec(any::<u8>(), 0..300),
+        sizes in proptest::collection::vec(1usize..40, 1..8),
+    ) {
+        let nickname = nickname.and_then(|name| Nickname::parse(name.as_bytes(), Charset::Utf8).ok());
+        let (content, is_file) = match &content_type {
+            ContentType::Text => (Content::Text(&body), false),
+            ContentType::File(extension) => {
+                (Content::File { id: FileId(file_id), extension, len: body.len() as u64 }, true)
+            }
+        };
+        let to = to.map(Uid);
+        let mut encoded = Vec::new();
+        Relay { to, from: Uid(from), nickname: nickname.as_ref(), content }.encode(&mut encoded);
+        let mut input = in_pieces(&encoded, sizes);
+        let expected = ServerMessage::Relay {
+            to,
+            from: Uid(from),
+            nickname: nickname.map(|name| name.as_str().to_string()),
+            file_id: is_file.then_some(FileId(file_id)),
+            content_type,
+            len: body.len() as u64,
+        };
+        let got = read_server_message(&mut input, &mut Vec::new()).unwrap().unwrap();
+        prop_assert_eq!(got.body_len(), if is_file { 0 } else { body.len() as u64 });
+        prop_assert_eq!(got, expected);
+        let mut rest = Vec::new();
+        input.read_to_end(&mut rest).unwrap();
+        prop_assert_eq!(rest, if is_file { Vec::new() } else { body });
+    }
+
+    #[test]
+    fn a_response_decodes_to_itself(
+        ok in any::<bool>(),
+        message_type in proptest::sample::select(vec![
+            None, Some(MessageType::Chat), Some(MessageType::Query), Some(MessageType::Fetch),
+            Some(MessageType::Nickname),
+        ]),
+        id in any::<u64>(),
+        file_id in proptest::option::of(any::<u64>()),
+        content_type in any_content_type(),
+        body in proptest::collection::vec(any::<u8>(), 0..300),
+        sizes in proptest::collection::vec(1usize..40, 1..8),
+    ) {
+        let status = if ok { Status::Ok } else { Status::Error };
+        let inherited = Inherited { message_type, id: MessageId(id) };
+        let file_id = file_id.map(FileId);
+        let mut encoded = Vec::new();
+        Response { status, inherited, file_id, content_type: content_type.as_str() }
+            .encode(&body, &mut encoded);
+        let mut input = in_pieces(&encoded, sizes);
+        let got = read_server_message(&mut input, &mut Vec::new()).unwrap().unwrap();
+        let len = body.len() as u64;
+        prop_assert_eq!(got, ServerMessage::Response { status, inherited, file_id, content_type, len });
+    }
+
+    #[test]
+    fn no_bytes_make_a_reader_panic_or_read_differently_in_pieces(
+        bytes in proptest::collection::vec(
+            prop_oneof![
+                any::<u8>().prop_map(|byte| vec![byte]),
+                proptest::sample::select(vec![
+                    "Message-Type ", "Message-ID ", "Content-Length ", "To ", "Status Ok", "chat",
+                    "query", "\n", "\r\n", "1", ":", " ",
+                ]).prop_map(|token| token.as_bytes().to_vec()),
+            ],
+            0..200,
+        ),
+        sizes in proptest::collection::vec(1usize..40, 1..8),
+    ) {
+        let bytes = bytes.concat();
+        let whole = read_one(&mut &bytes[..]);
+        prop_assert_eq!(read_one(&mut in_pieces(&bytes, sizes.clone())), whole);
+        // Reading a server message from the same bytes must end as well, one way or the other.
+        let _ = read_server_message(&mut in_pieces(&bytes, sizes), &mut Vec::new());
+    }
+}
