@@ -269,26 +269,29 @@ impl Flusher {
         roster: &Roster,
         delivery: &Delivery,
     ) -> Outcome {
-        let Some(&gone) = self.gone.iter().find(|&&gone| match to {
-            Some(to) => gone == to,
-            None => gone != sender,
-        }) else {
+        if self.gone.is_empty() {
             return Outcome::Reached;
-        };
-        let cause = delivery.room.cause_of(gone);
-        let left = Reason::HasLeft { uid: gone, cause };
-        if to.is_some() {
-            return Outcome::Nobody(format!("{left}\n"));
         }
-        let was_there = |uid: &Uid| roster.iter().any(|outbox| outbox.uid() == *uid);
-        let gone = self.gone.iter().filter(|&&uid| uid != sender && was_there(&uid)).count();
-        let others = roster.iter().filter(|outbox| outbox.uid() != sender).count();
-        match (others - gone, cause) {
-            (0, Some(cause)) => {
-                let uid = self.gone.iter().copied().find(|&uid| uid != sender).unwrap_or_default();
+        let was_for = |uid: Uid| match to {
+            Some(to) => uid == to,
+            None => {
+                uid != sender && roster.binary_search_by_key(&uid, |outbox| outbox.uid()).is_ok()
+            }
+        };
+        let mut missed = self.gone.iter().copied().filter(|&uid| was_for(uid));
+        let Some(uid) = missed.next() else { return Outcome::Reached };
+        let cause = delivery.room.cause_of(uid);
+        let others = match to {
+            Some(_) => 1,
+            None => roster.iter().filter(|outbox| outbox.uid() != sender).count(),
+        };
+        let reached = others - 1 - missed.count();
+        match cause {
+            Some(cause) if to.is_none() && reached == 0 => {
                 Outcome::Nobody(format!("{}\n", Reason::ReachedNobody { uid, cause }))
             }
-            _ => Outcome::Partly(format!("{left}\n")),
+            _ if reached == 0 => Outcome::Nobody(format!("{}\n", Reason::HasLeft { uid, cause })),
+            _ => Outcome::Partly(format!("{}\n", Reason::HasLeft { uid, cause })),
         }
     }
 

@@ -281,6 +281,7 @@ impl Server {
                 shared: Arc::clone(&self.shared),
                 refuser: self.refuser.clone(),
                 in_trouble: false,
+                is_full: false,
             };
             let started = thread::Builder::new()
                 .name("accept".to_string())
@@ -404,6 +405,8 @@ struct Acceptor {
     refuser: Refuser,
     /// Whether the last attempt failed: said once in the log.
     in_trouble: bool,
+    /// Whether the last newcomer found no room: said once in the log as well.
+    is_full: bool,
 }
 
 impl Acceptor {
@@ -446,7 +449,7 @@ impl Acceptor {
         self.shared.ended.wait_for(&mut connections, ACCEPT_PAUSE);
     }
 
-    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
         let shared = &self.shared;
         let host = peer.ip().to_canonical();
         let admitted = shared
@@ -456,10 +459,15 @@ impl Acceptor {
             Ok(admitted) => admitted,
             Err(reason) => {
                 debug!("a client from {host} is refused: {reason}");
+                let is_full = !matches!(reason, Reason::HostFull { .. });
+                if is_full && !std::mem::replace(&mut self.is_full, true) {
+                    warn!("newcomers are refused: {reason}");
+                }
                 self.refuser.refuse(stream, &reason);
                 return;
             }
         };
+        self.is_full = false;
         // Here and not in the client's own thread, so that UIDs follow the order of connecting.
         let outbox = shared.delivery.room().join(stream);
         if shared.is_stopping() {

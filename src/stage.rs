@@ -192,11 +192,17 @@ impl Stage {
         let create = || File::options().write(true).create_new(true).open(&path);
         let file = create().or_else(|error| match error.kind() {
             // Somebody removed the directory under the running server.
-            io::ErrorKind::NotFound => fs::create_dir_all(&self.dir).and_then(|()| create()),
+            io::ErrorKind::NotFound if self.is_open() => {
+                fs::create_dir_all(&self.dir).and_then(|()| create())
+            }
             _ => Err(error),
         });
         let file = file.map_err(|error| self.failed(&error))?;
         Ok(Arrival { stage: self, file: Some(file), path, len: 0 })
+    }
+
+    fn is_open(&self) -> bool {
+        self.keeps || self.temporary.lock().is_some()
     }
 
     fn failed(&self, error: &io::Error) -> Reason {

@@ -1,6 +1,7 @@
 //! The server's command line: flags to a configuration, the log, and the exit status.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use getopts::{Matches, Options, ParsingStyle};
@@ -117,7 +118,7 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
     };
     let mut config = Config {
         listen: Vec::new(),
-        stage_dir: matches.opt_str("stage").map(Into::into),
+        stage_dir: args::value(matches, "stage", parse_dir)?,
         stage_limit: size("stage-limit", defaults.stage_limit)?,
         max_clients: args::value(matches, "max-clients", parse_count)?
             .unwrap_or(defaults.max_clients),
@@ -142,6 +143,10 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
         config.listen.extend(found);
     }
     Ok(config)
+}
+
+fn parse_dir(text: &str) -> Result<PathBuf, &'static str> {
+    if text.is_empty() { Err("not a directory's name") } else { Ok(text.into()) }
 }
 
 fn start_log(matches: &Matches) {
