@@ -246,7 +246,12 @@ pub(crate) fn send(
 ) -> Result<Option<usize>, Cause> {
     let flags = flags | SendFlags::NOSIGNAL;
     loop {
-        match sendmsg(stream, slices, &mut SendAncillaryBuffer::default(), flags) {
+        let sent = match slices {
+            // The kernel has no list of slices to copy in for this one.
+            [one] => rustix::net::send(stream, one, flags),
+            _ => sendmsg(stream, slices, &mut SendAncillaryBuffer::default(), flags),
+        };
+        match sent {
             Ok(sent) => return Ok(Some(sent)),
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) => return Ok(None),
