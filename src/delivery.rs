@@ -18,6 +18,7 @@ use std::io::IoSlice;
 use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ use crate::writer::{self, SLICES_LIMIT};
 /// bounds what is held beside the queues, and is far above what makes a system call worth it.
 const BATCH_LIMIT: usize = 256 * 1024;
 
-/// How many batches in a row one session flushes for others before it hands over to the next.
+/// How many batches in a row one session flushes before another one is asked to take over.
 const ROUNDS_LIMIT: u32 = 16;
 
 /// What delivery is bounded by.
@@ -58,6 +59,8 @@ pub struct Delivery {
     room: Room,
     limits: Limits,
     flusher: Mutex<Flusher>,
+    /// Whether the flusher has worked for others long enough: its own client waits meanwhile.
+    wants_relief: AtomicBool,
     pressure: Pressure,
     kernel_queue: KernelQueue,
     threads: Arc<Threads>,
@@ -70,6 +73,7 @@ impl Delivery {
             room: Room::default(),
             limits,
             flusher: Mutex::default(),
+            wants_relief: AtomicBool::new(false),
             pressure: Pressure::default(),
             kernel_queue: KernelQueue::open(),
             threads,
@@ -104,7 +108,9 @@ impl Delivery {
         self.kernel_queue.unsent_bytes(stream)
     }
 
-    /// Sends what was added, or leaves it to the thread that is at it. Never waits.
+    /// Sends what was added, or leaves it to the thread that is at it.
+    ///
+    /// Waits only to relieve a thread that has flushed for others for long.
     pub(crate) fn flush(self: &Arc<Delivery>) {
         while let Some(flusher) = self.flusher.try_lock() {
             if self.flush_rounds(flusher) {
@@ -113,6 +119,9 @@ impl Delivery {
         }
         // The flusher looks for more only after letting go of its lock. So whoever finds it locked
         // has added before that look: rule 2 loses nothing.
+        if self.wants_relief.load(Ordering::Relaxed) {
+            self.flush_all();
+        }
     }
 
     /// Sends what was added, waiting for the thread that is at it.
@@ -120,13 +129,16 @@ impl Delivery {
         while !self.flush_rounds(self.flusher.lock()) {}
     }
 
-    /// Flushes until nothing is left, or hands over to another session that waits to flush.
+    /// Flushes until nothing is left, or until somebody should take over. Returns whether nothing
+    /// is left.
     fn flush_rounds(self: &Arc<Delivery>, mut flusher: MutexGuard<'_, Flusher>) -> bool {
+        self.wants_relief.store(false, Ordering::Relaxed);
         let mut rounds = 0;
         while rounds < ROUNDS_LIMIT && flusher.flush_batch(self) {
             rounds += 1;
         }
-        // Fair: a session that waits in `flush_all` gets the lock now, not after the next rounds.
+        self.wants_relief.store(rounds == ROUNDS_LIMIT, Ordering::Relaxed);
+        // Fair: whoever waits gets the lock now, not after the next rounds of this thread.
         MutexGuard::unlock_fair(flusher);
         !self.room.has_unflushed()
     }

@@ -488,7 +488,7 @@ pub enum Cause {
     Closed,
     /// The connection was reset.
     Reset,
-    /// Its host no longer answered.
+    /// Its host no longer answered, or did not take what was sent for two minutes.
     Vanished,
     /// It took nothing for the stall timeout.
     StoppedReading,
@@ -524,7 +524,7 @@ impl fmt::Display for Cause {
             Cause::SaidBye => "it said bye",
             Cause::Closed => "it closed the connection",
             Cause::Reset => "the connection was reset",
-            Cause::Vanished => "its host no longer answered",
+            Cause::Vanished => "the connection timed out",
             Cause::StoppedReading => "it stopped reading",
             Cause::ReadTooSlowly => "it read too slowly",
             Cause::Malformed => "it sent something that is not a message",

@@ -112,8 +112,7 @@ impl Room {
 
     /// The UIDs of all active clients, ascending (§2.1.1.2).
     pub fn uids(&self) -> Vec<Uid> {
-        let roster = self.roster();
-        roster.iter().map(|outbox| outbox.uid()).collect()
+        self.state.lock().active.keys().copied().collect()
     }
 
     /// All active clients with their nicknames, ascending by UID.
