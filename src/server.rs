@@ -433,13 +433,15 @@ impl Acceptor {
 
     /// A failed `accept` never ends the server: the newcomer waits until there is room again.
     fn failed(&mut self, error: &io::Error) {
-        let gone_again = [
-            io::ErrorKind::ConnectionAborted,
-            io::ErrorKind::ConnectionReset,
-            io::ErrorKind::Interrupted,
-        ];
-        if gone_again.contains(&error.kind()) {
-            return;
+        use io::ErrorKind::{
+            ConnectionAborted, ConnectionReset, Interrupted, TimedOut, WouldBlock,
+        };
+        match error.kind() {
+            // The newcomer has gone again.
+            ConnectionAborted | ConnectionReset | Interrupted => return,
+            // Nobody came for as long as a client may be silent: the listener has that timeout too.
+            WouldBlock | TimedOut => return,
+            _ => {}
         }
         if !self.in_trouble {
             error!("clients cannot be accepted: {error}; trying again");

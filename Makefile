@@ -1,0 +1,63 @@
+# What there is to do here; `make help` lists it.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+ARGS ?=
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
+SCRIPTS = .ci/run $(wildcard scripts/*.sh tests/*.sh)
+
+.DEFAULT_GOAL := help
+
+.PHONY: all
+all: ## build the programs
+	$(CARGO) build --release
+
+.PHONY: run
+run: all ## build the server and start a room on port 8080 (ARGS=… passes options on)
+	target/release/multichatd $(ARGS)
+
+.PHONY: test
+test: ## unit tests, tests over real sockets, and every netcat that is there
+	$(CARGO) test
+	tests/netcats.sh
+
+.PHONY: check
+check: lint test ## all that has to pass, warnings denied
+
+.PHONY: lint
+lint: ## formatting, lints, documentation, shell scripts
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) build --no-default-features
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items
+	shellcheck $(SCRIPTS)
+
+.PHONY: demo
+demo: all ## a server and three shells that chat, share and fetch, with the wire shown
+	scripts/demo.sh
+
+.PHONY: install
+install: ## install what `make all` has built, with the systemd unit, under PREFIX
+	install -D -m 755 target/release/multichatd $(DESTDIR)$(PREFIX)/bin/multichatd
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|' scripts/multichatd.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/multichatd.service
+
+.PHONY: dist
+dist: ## one static binary in a tarball, for machines without Rust
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --release --target $(TARGET)
+	rm -rf target/dist && mkdir -p target/dist/multichat-$(VERSION)/scripts
+	cp target/$(TARGET)/release/multichatd README.md LICENSE target/dist/multichat-$(VERSION)
+	cp scripts/mcmp.sh scripts/multichatd.service target/dist/multichat-$(VERSION)/scripts
+	tar -C target/dist -czf target/multichat-$(VERSION)-$(TARGET).tar.gz multichat-$(VERSION)
+	@echo target/multichat-$(VERSION)-$(TARGET).tar.gz
+
+.PHONY: clean
+clean: ## remove what was built
+	$(CARGO) clean
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12

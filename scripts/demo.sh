@@ -1,0 +1,170 @@
+#!/bin/sh
+# A room for a class to watch: starts a server on a free port, lets three shells chat, share and
+# fetch through it, prints what goes over the wire in both directions, and ends by itself.
+#
+# Each step waits for what it needs: a response, or a message that has arrived. Status 0 if all came
+# as expected.
+
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+multichatd=${MULTICHATD:-$here/../target/release/multichatd}
+dir=$(mktemp -d)
+server='' anns='' toms=''
+cleanup() {
+    for process in $anns $toms $server; do
+        kill "$process" 2>/dev/null || :
+    done
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then
+    bold=$(printf '\033[1m') plain=$(printf '\033[0m')
+fi
+
+fail() {
+    printf 'demo: %s\n' "$1" >&2
+    exit 1
+}
+
+say() {
+    printf '\n%s%s%s\n' "$bold" "$1" "$plain"
+}
+
+# Prints a file as what NAME sent (->) or got (<-), a line each.
+show() {
+    sed "s/$(printf '\r')\$//; s/^/$1 $2 /" <"$3"
+    printf '\n'
+}
+
+# Waits until FILE holds TEXT: the listener has got it. Not for ever.
+arrived() {
+    until=$(($(date +%s) + 10))
+    until grep -q -F -e "$2" "$1"; do
+        [ "$(date +%s)" -lt "$until" ] || return 1
+    done
+}
+
+# NAME's shell sends what is on standard input, as it is typed into netcat, and gets an answer.
+talk() {
+    cat >"$dir/sent"
+    show "$1" '->' "$dir/sent"
+    netcat <"$dir/sent" >"$dir/got" || fail "$1's netcat has failed"
+    show "$1" '<-' "$dir/got"
+    grep -q '^Status Ok' "$dir/got" || fail "$1 was refused"
+}
+
+[ -x "$multichatd" ] || fail "$multichatd is not there: run make demo"
+mkfifo "$dir/started"
+"$multichatd" --quiet --listen 127.0.0.1:0 >"$dir/started" &
+server=$!
+read -r _ _ address <"$dir/started" || fail 'the server did not start'
+
+# shellcheck source=scripts/mcmp.sh
+. "$here/mcmp.sh"
+MCMP_SERVER=$address
+netcat() {
+    _mcmp_connect
+}
+
+: >"$dir/ann"
+: >"$dir/tom"
+mkfifo "$dir/ann.in" "$dir/tom.in"
+listen() {
+    _mcmp_receive <"$dir/$1.in" >>"$dir/$1"
+}
+listen ann &
+anns=$!
+exec 3>"$dir/ann.in"
+until mcmp_who >"$dir/who" && [ "$(wc -l <"$dir/who")" -eq 2 ]; do :; done
+ann=$(head -n 1 "$dir/who")
+listen tom &
+toms=$!
+exec 4>"$dir/tom.in"
+until mcmp_who >"$dir/who" && [ "$(wc -l <"$dir/who")" -eq 3 ]; do :; done
+tom=$(sed -n 2p "$dir/who")
+say "A server listens on $address. Ann and Tom listen, each with a netcat: clients $ann and $tom."
+
+say 'A third shell, Eve, sets a nickname and says something to all. Bye lets the server close.'
+talk eve <<'EOF'
+Message-Type nickname
+Message-ID 1
+Content-Length 3
+
+EveMessage-Type chat
+Message-ID 2
+Content-Type text
+Content-Length 12
+
+How are you?
+Message-Type bye
+Message-ID 3
+
+EOF
+for who in ann tom; do
+    arrived "$dir/$who" 'How are you?' || fail "$who did not get it"
+    show "$who" '<-' "$dir/$who"
+done
+
+say "Now to Ann alone, who is client $ann. Tom gets nothing."
+: >"$dir/ann"
+: >"$dir/tom"
+talk eve <<EOF
+Message-Type chat
+Message-ID 1
+To $ann
+Content-Length 5
+
+psst!
+Message-Type bye
+Message-ID 2
+
+EOF
+arrived "$dir/ann" 'psst!' || fail 'ann did not get it'
+show ann '<-' "$dir/ann"
+
+say 'Eve shares a file. The server stages it, and the others get its header alone.'
+: >"$dir/ann"
+talk eve <<'EOF'
+Message-Type chat
+Message-ID 1
+Content-Type txt
+Content-Length 19
+
+The file, 19 bytes.
+Message-Type bye
+Message-ID 2
+
+EOF
+for who in ann tom; do
+    arrived "$dir/$who" 'Content-Length 19' || fail "$who did not get it"
+    show "$who" '<-' "$dir/$who"
+done
+if grep -q psst "$dir/tom"; then fail 'tom got what was private'; fi
+
+say 'Another shell fetches it by the File-ID.'
+talk sam <<'EOF'
+Message-Type fetch
+Message-ID 1
+Content-Length 1
+
+1
+Message-Type bye
+Message-ID 2
+
+EOF
+[ "$(mcmp_fetch 1)" = 'The file, 19 bytes.' ] || fail 'the file has changed on its way'
+
+say "A mistake gets an answer that helps: client $tom is there, client 999 is not."
+printf 'Message-Type chat\nMessage-ID 1\nTo 999\nContent-Length 2\n\nhi\nMessage-Type bye\nMessage-ID 2\n\n' >"$dir/sent"
+show eve '->' "$dir/sent"
+netcat <"$dir/sent" >"$dir/got"
+show eve '<-' "$dir/got"
+grep -q '^Status Error' "$dir/got" || fail 'client 999 does not exist'
+
+say 'The server is told to stop: it says good-bye to nobody, and ends with status 0.'
+kill -TERM "$server"
+wait "$server" || fail 'the server did not end well'
+server=''
