@@ -1,0 +1,112 @@
+//! A server on a port of its own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitStatus;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::process::Lines;
+use super::{DEADLINE, Peer, Process, multichatd};
+
+/// A `multichatd` that accepts clients on 127.0.0.1, and is killed when dropped.
+pub(crate) struct Server {
+    process: Process,
+    pub(crate) address: SocketAddr,
+    /// Where it makes its temporary directories.
+    temp: TempDir,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts it with further options.
+    pub(crate) fn with(options: &[&str]) -> Self {
+        Self::with_log_filter(options, None)
+    }
+
+    /// Starts it with further options and with `RUST_LOG`.
+    pub(crate) fn with_log_filter(options: &[&str], rust_log: Option<&str>) -> Self {
+        let temp = TempDir::new().expect("a temporary directory");
+        let mut command = multichatd(&["--listen", "127.0.0.1:0"]);
+        command
+            .args(options)
+            .env("TMPDIR", temp.path())
+            .envs(rust_log.map(|filter| ("RUST_LOG", filter)));
+        let mut process = Process::spawn(command);
+        let line = process.out.wait_for("listening on ");
+        let address =
+            line.trim_start_matches("listening on ").parse().expect("an address and a port");
+        Self { process, address, temp }
+    }
+
+    /// A connection on which nothing was said yet.
+    pub(crate) fn connect(&self) -> Peer {
+        Peer::connect(self.address)
+    }
+
+    /// A client that is active and knows its UID.
+    #[track_caller]
+    pub(crate) fn join(&self) -> Peer {
+        Self::joined(self.connect())
+    }
+
+    /// As `join`, for a client that is to stop reading.
+    #[track_caller]
+    pub(crate) fn join_with_small_buffer(&self) -> Peer {
+        Self::joined(Peer::connect_with_small_buffer(self.address))
+    }
+
+    #[track_caller]
+    fn joined(mut peer: Peer) -> Peer {
+        peer.uid = peer.query("self").ok().text().trim().parse().expect("a UID");
+        peer
+    }
+
+    pub(crate) fn log(&mut self) -> &mut Lines {
+        &mut self.process.log
+    }
+
+    pub(crate) fn temp(&self) -> &Path {
+        self.temp.path()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.process.wait(DEADLINE)
+    }
+
+    /// Stops it and gives all that it has logged.
+    #[track_caller]
+    pub(crate) fn stop(mut self) -> Vec<String> {
+        self.signal(Signal::TERM);
+        let status = self.wait();
+        assert!(status.success(), "{status}");
+        self.process.log.seen.clone()
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// A line of /proc/PID/status that counts memory, such as `VmRSS`, in bytes.
+    #[track_caller]
+    pub(crate) fn memory(&self, line: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(path).expect("read the server's status");
+        let value = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+        let value = value.unwrap_or_else(|| panic!("no {line} in {status}"));
+        let kib: u64 = value.trim().trim_end_matches(" kB").parse().expect("a number of kB");
+        kib * 1024
+    }
+}

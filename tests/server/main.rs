@@ -1,0 +1,6 @@
+//! The server as its users meet it: the built binary, over real sockets.
+//!
+//! `§` numbers are the draft's; what the draft leaves open is tested as README settles it.
+
+mod common;
+mod draft;
