@@ -106,14 +106,21 @@ pub(crate) struct Shared {
     pub(crate) stage: Stage,
     threads: Arc<Threads>,
     seats: Mutex<Seats>,
-    /// How many connections there are, those that are being closed included.
-    connections: Mutex<usize>,
-    /// Told when a connection has ended.
+    connections: Mutex<Connections>,
+    /// Told when a connection or a conversation has ended.
     ended: Condvar,
     /// How many connections are kept open for their peers to read the last of it.
     lingering: AtomicUsize,
     /// When the server was told to stop.
     stopping_since: OnceLock<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Connections {
+    /// How many there are, those that are being closed included.
+    open: usize,
+    /// On how many of them messages are still read.
+    conversing: usize,
 }
 
 /// Who has a place in the room.
@@ -141,6 +148,25 @@ impl Shared {
         counted.ok().map(|_| Lingering(&self.lingering))
     }
 
+    /// Counts a session that reads messages, until dropped.
+    pub(crate) fn begin_conversation(&self) -> Conversation<'_> {
+        self.connections.lock().conversing += 1;
+        Conversation(self)
+    }
+
+    /// When the server stops: waits until no session reads messages any more, for a bounded time.
+    ///
+    /// So what clients had sent before is relayed to those who had not: nobody leaves before.
+    pub(crate) fn wait_for_conversations(&self) {
+        let Some(&since) = self.stopping_since.get() else { return };
+        let mut connections = self.connections.lock();
+        while connections.conversing > 0 {
+            if self.ended.wait_until(&mut connections, since + STOP_READ_LIMIT).timed_out() {
+                return;
+            }
+        }
+    }
+
     fn take_seat(self: &Arc<Shared>, host: IpAddr) -> Result<Seat, Reason> {
         let mut seats = self.seats.lock();
         if seats.taken >= self.config.max_clients {
@@ -160,11 +186,21 @@ impl Shared {
     fn begin_connection(self: &Arc<Shared>) -> Result<Connection, Reason> {
         let permit = self.threads.reserve_session().ok_or(Reason::NoResources)?;
         let mut connections = self.connections.lock();
-        if *connections >= self.config.max_clients.saturating_add(LINGER_LIMIT) {
+        if connections.open >= self.config.max_clients.saturating_add(LINGER_LIMIT) {
             return Err(Reason::RoomFull { limit: self.config.max_clients });
         }
-        *connections += 1;
+        connections.open += 1;
         Ok(Connection { shared: Arc::clone(self), _permit: permit })
+    }
+}
+
+/// A session that reads messages.
+pub(crate) struct Conversation<'a>(&'a Shared);
+
+impl Drop for Conversation<'_> {
+    fn drop(&mut self) {
+        self.0.connections.lock().conversing -= 1;
+        self.0.ended.notify_all();
     }
 }
 
@@ -204,7 +240,7 @@ struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        *self.shared.connections.lock() -= 1;
+        self.shared.connections.lock().open -= 1;
         self.shared.ended.notify_all();
     }
 }
@@ -312,11 +348,11 @@ impl Server {
         shared.delivery.pressure().wake();
         let deadline = Instant::now() + STOP_LIMIT;
         let mut connections = shared.connections.lock();
-        while *connections > 0 {
+        while connections.open > 0 {
             if shared.ended.wait_until(&mut connections, deadline).timed_out() {
                 warn!(
                     "stopping: {} connections did not take what was queued for them",
-                    *connections
+                    connections.open
                 );
                 break;
             }

@@ -93,7 +93,10 @@ struct Added {
 pub(crate) fn run(shared: &Shared, outbox: &Arc<Outbox>, seat: Seat) {
     let leaves = LeaveOnDrop { shared, outbox };
     let mut session = Session::new(shared, outbox);
+    let conversation = shared.begin_conversation();
     let ending = session.converse();
+    drop(conversation);
+    shared.wait_for_conversations();
     let input_open = matches!(ending, Ending::Bye | Ending::Fatal { .. } | Ending::Stopping);
     session.say_last_words(ending);
     drop(leaves);

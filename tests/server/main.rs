@@ -2,5 +2,7 @@
 //!
 //! `§` numbers are the draft's; what the draft leaves open is tested as README settles it.
 
+mod cli;
 mod common;
 mod draft;
+mod shutdown;

@@ -110,6 +110,19 @@ impl Lines {
         }
     }
 
+    /// Line number `index`, counted from 0; waits for it.
+    #[track_caller]
+    pub(crate) fn wait_for_line(&mut self, index: usize) -> &str {
+        let until = Instant::now() + DEADLINE;
+        while self.seen.len() <= index {
+            match self.coming.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.push(line),
+                Err(why) => panic!("{why}: no line {index} on {}, {:#?}", self.pipe, self.seen),
+            }
+        }
+        &self.seen[index]
+    }
+
     /// All lines, once the pipe is closed.
     #[track_caller]
     pub(crate) fn to_end(&mut self, until: Instant) -> &[String] {

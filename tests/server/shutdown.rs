@@ -1,0 +1,106 @@
+//! Stopping: on a signal the server writes what is queued, for a bounded time, and ends with 0.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::common::{Server, chat, pattern};
+
+#[test]
+fn sigint_and_sigterm_end_it_with_status_0() {
+    // On SIGINT or SIGTERM the server stops accepting, writes what is queued, and ends with 0.
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut server = Server::start();
+        let mut idle = server.join();
+        let mut closed = server.join();
+        closed.end_input();
+        closed.expect_end();
+        server.signal(signal);
+        assert_eq!(server.wait().code(), Some(0), "{signal:?}");
+        idle.expect_end();
+        assert!(std::net::TcpStream::connect(server.address).is_err());
+    }
+}
+
+#[test]
+fn it_stops_with_a_client_inside_a_message_and_tells_it() {
+    let mut server = Server::start();
+    let mut typing = server.join();
+    let mut other = server.join();
+    typing.send("Message-Type chat\nMessage-ID 7\nContent-Length 10\n\nhalf");
+    other.sync();
+    server.signal(Signal::TERM);
+    let told = typing.response();
+    assert!(told.reason().contains("stopping"), "{told:?}");
+    assert_eq!(told.number("Message-ID"), 7);
+    typing.expect_end();
+    assert!(server.wait().success());
+    assert!(other.messages_to_end().is_empty());
+}
+
+#[test]
+fn what_is_queued_is_written_before_the_end() {
+    let mut server = Server::with(&["--queue-limit", "64M"]);
+    let mut slow = server.join_with_small_buffer();
+    let mut sender = server.join();
+    let text = "x".repeat(60_000);
+    for _ in 0..100 {
+        sender.say(&text).ok();
+    }
+    server.signal(Signal::TERM);
+    // The sender sees the end at once; the slow reader is only now read from.
+    sender.expect_end();
+    let relays = slow.messages_to_end();
+    assert_eq!(relays.len(), 100);
+    assert!(relays.iter().all(|relay| relay.text() == text));
+    assert!(server.wait().success());
+}
+
+#[test]
+fn what_clients_had_sent_before_the_signal_is_carried_out() {
+    let mut server = Server::start();
+    let mut listener = server.join();
+    let mut sender = server.join();
+    let chats: Vec<u8> = (0..500).flat_map(|id| chat(id, format!("text {id}"))).collect();
+    sender.send(&chats);
+    // The first one has arrived, so the rest of that one write is at the server, read or not.
+    assert_eq!(listener.relay().text(), "text 0");
+    server.signal(Signal::TERM);
+    let relays = listener.messages_to_end();
+    assert!(relays.iter().zip(1..).all(|(relay, id)| relay.text() == format!("text {id}")));
+    assert_eq!(relays.len(), 499);
+    let responses = sender.messages_to_end();
+    assert_eq!(responses.len(), 500);
+    assert!(server.wait().success());
+}
+
+#[test]
+fn a_reader_that_has_stopped_holds_the_end_up_for_a_bounded_time() {
+    let mut server = Server::with(&["--queue-limit", "64M", "--stall-timeout", "60"]);
+    let stalled = server.join_with_small_buffer();
+    let mut sender = server.join();
+    let text = "x".repeat(60_000);
+    for _ in 0..200 {
+        sender.say(&text).ok();
+    }
+    server.signal(Signal::TERM);
+    assert!(server.wait().success());
+    assert!(server.log().seen.iter().any(|line| line.contains("did not take")), "said in the log");
+    drop(stalled);
+}
+
+#[test]
+fn the_temporary_stage_is_removed_with_what_it_holds() {
+    // A private temporary directory, removed at the end.
+    let mut server = Server::start();
+    let mut tom = server.join();
+    tom.share("bin", pattern(1, 100_000)).ok();
+    let dirs: Vec<_> = fs::read_dir(server.temp()).unwrap().collect();
+    assert_eq!(dirs.len(), 1);
+    // A share that is still arriving is removed as well.
+    tom.send("Message-Type chat\nMessage-ID 9\nContent-Type bin\nContent-Length 10\n\nhalf");
+    server.join().uids();
+    server.signal(Signal::TERM);
+    assert!(server.wait().success());
+    assert_eq!(fs::read_dir(server.temp()).unwrap().count(), 0);
+}
