@@ -160,8 +160,9 @@ impl Delivery {
 
     /// A write has failed: the client is gone. Its session goes on to read what came before.
     pub(crate) fn lose(&self, outbox: &Arc<Outbox>, cause: Cause) {
-        outbox.break_off();
+        // In this order: whoever is woken finds the cause recorded.
         self.leave(outbox, cause);
+        outbox.break_off();
         self.pressure.fall(outbox.uid());
         self.pressure.wake();
     }

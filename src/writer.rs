@@ -183,14 +183,16 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         let now = Instant::now();
-        if self.over_since.is_some_and(|since| now - since >= self.clock.timeout) {
-            return Err(Cause::ReadTooSlowly);
-        }
         if self.clock.is_due(now) {
             let unsent = self.delivery.unsent_bytes(self.outbox.stream());
             if self.clock.has_stalled(now, unsent) {
                 return Err(Cause::StoppedReading);
             }
+        }
+        // One that has not read for half of the time has perhaps stopped: the other clock tells.
+        let reads = now - self.clock.since < self.clock.timeout / 2;
+        if reads && self.over_since.is_some_and(|since| now - since >= self.clock.timeout) {
+            return Err(Cause::ReadTooSlowly);
         }
         Ok(())
     }

@@ -5,4 +5,5 @@
 mod cli;
 mod common;
 mod draft;
+mod pressure;
 mod shutdown;

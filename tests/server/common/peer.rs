@@ -175,6 +175,20 @@ impl Peer {
         self.stream.read(&mut chunk).unwrap_or(0)
     }
 
+    /// Reads up to `len` bytes of what the socket has, and past what was read before.
+    #[track_caller]
+    pub(crate) fn take_bytes(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = self.take_all();
+        if bytes.is_empty() {
+            self.stream.set_read_timeout(Some(self.deadline)).expect("set a read timeout");
+            bytes.resize(len, 0);
+            let count = self.stream.read(&mut bytes).expect("read from the server");
+            assert!(count > 0, "client {}: the server closed the connection", self.uid);
+            bytes.truncate(count);
+        }
+        bytes
+    }
+
     /// Reads up to the orderly end of the connection.
     #[track_caller]
     pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
