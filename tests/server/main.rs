@@ -5,5 +5,6 @@
 mod cli;
 mod common;
 mod draft;
+mod framing;
 mod pressure;
 mod shutdown;

@@ -70,12 +70,6 @@ impl Peer {
         self.stream.write_all(bytes.as_ref()).expect("send to the server");
     }
 
-    /// Sends every byte in a packet of its own.
-    #[track_caller]
-    pub(crate) fn send_byte_by_byte(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.send([byte]));
-    }
-
     /// Sends as much as the server takes; `false` if it has closed the connection before the end.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         match self.stream.write_all(bytes.as_ref()) {
@@ -413,6 +407,14 @@ impl Peer {
                 "client {uid} is still active after {:?}",
                 self.deadline
             );
+        }
+    }
+
+    /// Leaves as `nc -N` does at its end of input, and waits for the server to close.
+    #[track_caller]
+    pub(crate) fn leave(mut self) {
+        if self.stream.shutdown(Shutdown::Write).is_ok() {
+            self.read_to_any_end();
         }
     }
 

@@ -1,0 +1,105 @@
+//! Several messages on one connection: one response to each, in order.
+
+use crate::common::{Server, chat, message};
+
+#[test]
+fn every_message_but_bye_gets_one_response_in_order() {
+    // §1.3.7: "In response to each client message, server status is included"; responses come in the order of the messages.
+    let server = Server::start();
+    let (mut client, mut watcher) = (server.join(), server.join());
+    let mut session = Vec::new();
+    let mut expected = Vec::new();
+    for round in 0..200 {
+        let messages = [
+            ("chat", "", "hi", "Ok"),
+            ("query", "", "", "Ok"),
+            ("chat", "To 99\n", "hi", "Error"),
+            ("nickname", "", "Tom", "Ok"),
+            ("chat", "", "\u{7}", "Error"),
+            ("fetch", "", "9999", "Error"),
+            ("query", "", "nonsense", "Error"),
+            ("chat", "Content-Type txt\n", "content", "Ok"),
+            ("nickname", "", "", "Error"),
+        ];
+        for (nth, (message_type, field, body, status)) in messages.into_iter().enumerate() {
+            let message_id = (round * 10 + nth).to_string();
+            session.extend(message(
+                &format!("{field}Message-Type {message_type}\nMessage-ID {message_id}"),
+                body,
+            ));
+            expected.push([status.to_owned(), message_type.to_owned(), message_id]);
+        }
+    }
+    session.extend_from_slice(b"Message-Type bye\nMessage-ID 1\n\n");
+    let responses = client.send_while_reading(&session, expected.len());
+    for (response, expected) in responses.iter().zip(&expected) {
+        let got = ["Status", "Message-Type", "Message-ID"].map(|name| response.field(name));
+        assert_eq!(&got, expected, "{response:?}");
+    }
+    client.expect_end();
+    assert_eq!(watcher.sync().len(), 200 * 2);
+}
+
+#[test]
+fn nothing_is_read_behind_bye() {
+    // §2.3.4: "when server receives a "bye" message, it closes the corresponding socket thereafter without response".
+    let server = Server::start();
+    let (mut client, mut watcher) = (server.join(), server.join());
+    client.send(
+        [chat(1, "before"), b"Message-Type bye\nMessage-ID 2\n\n".to_vec(), chat(3, "behind")]
+            .concat(),
+    );
+    assert_eq!(client.read_message().ok().number("Message-ID"), 1);
+    client.expect_end();
+    assert_eq!(watcher.relay().text(), "before");
+    watcher.expect_nothing();
+}
+
+#[test]
+fn bye_is_honoured_whatever_else_is_wrong_with_it() {
+    // §2.3.4: no response to bye; a client that wants to leave may, as long as its header is well formed.
+    let server = Server::start();
+    let byes = [
+        "Message-Type bye\n\n",
+        "Message-Type bye\nMessage-ID x\n\n",
+        "Message-Type bye\nMessage-ID 1\nMessage-ID 2\n\n",
+        "Message-Type bye\nMessage-Type bye\nMessage-ID 1\n\n",
+        "Message-Type bye\nMessage-ID 1\nTo nobody\n\n",
+        "Message-Type bye\nMessage-ID 1\nContent-Type ../..\n\n",
+        "Message-Type BYE\nX-Unknown y\nMessage-ID 18446744073709551616\n\n",
+        "Message-Type bye\nMessage-ID 1\nContent-Length 3\n\nbye",
+        "Message-Type bye\nMessage-ID 1\nContent-Length 0\n\n",
+        "Message-Type bye\nMessage-ID 1\nContent-Length 5000\n\n",
+    ];
+    for bye in byes {
+        eprintln!("case: {bye:?}");
+        let mut client = server.connect();
+        client.send(bye);
+        client.expect_end();
+    }
+}
+
+#[test]
+fn empty_lines_between_messages_are_skipped() {
+    // A here-document leaves an empty line after a body.
+    let server = Server::start();
+    let mut client = server.join();
+    let query = "Message-Type query\nMessage-ID 1\nContent-Length 4\n\nself";
+    client.send([query, "\n", query, "\r\n\r\n", query, "\n\n\n", query, " \n\t\r\n"].concat());
+    for _ in 0..4 {
+        assert_eq!(client.response().ok().text(), "1\n");
+    }
+    client.expect_nothing();
+}
+
+#[test]
+fn stray_bytes_after_a_body_are_named() {
+    // A Content-Length that is too small: the rest of the body is taken for a header, which a reason must explain.
+    let server = Server::start();
+    let mut client = server.join();
+    client.send("Message-Type chat\nMessage-ID 1\nContent-Length 3\n\nHow are you?\n");
+    client.response().ok();
+    let error = client.response();
+    assert!(error.reason().contains("Content-Length was too small"), "{error:?}");
+    client.expect_end();
+}
