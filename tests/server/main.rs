@@ -4,6 +4,7 @@
 
 mod cli;
 mod common;
+mod delivery;
 mod draft;
 mod framing;
 mod pressure;

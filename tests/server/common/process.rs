@@ -2,10 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::DEADLINE;
@@ -82,7 +82,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     fn of(pipe: &'static str, stream: impl Read + Send + 'static) -> Self {
-        let (sender, coming) = mpsc::channel();
+        let (sender, coming) = crossbeam_channel::unbounded();
         thread::spawn(move || {
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
                 if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
