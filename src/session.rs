@@ -3,7 +3,6 @@
 //! Reads a message, has it carried out, reads the next; and ends in a way that lets the client read
 //! what it was still sent. Knows nothing of the grammar ([`crate::wire`]) and of listening.
 
-use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
@@ -51,20 +50,40 @@ const LINGER_AT_STOP: Duration = Duration::from_millis(500);
 const LINGER_TICK: Duration = Duration::from_millis(20);
 
 /// A client's connection as it is read: flushes before it waits.
+///
+/// Around the `BufReader` and not in it: what is in between would have to initialize the buffer,
+/// and an idle client's buffer is not in memory as long as nothing touches it.
 struct Input<'a> {
-    outbox: &'a Outbox,
+    reader: BufReader<&'a TcpStream>,
     delivery: &'a Arc<Delivery>,
     /// Whether the session has added something since it flushed last.
-    unflushed: Cell<bool>,
+    unflushed: bool,
+}
+
+impl Input<'_> {
+    fn flush_before_waiting(&mut self) {
+        if self.unflushed && self.reader.buffer().is_empty() {
+            self.unflushed = false;
+            self.delivery.flush();
+        }
+    }
 }
 
 impl Read for Input<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.unflushed.take() {
-            self.delivery.flush();
-        }
-        let mut stream: &TcpStream = self.outbox.stream();
-        stream.read(buffer)
+        self.flush_before_waiting();
+        self.reader.read(buffer)
+    }
+}
+
+impl BufRead for Input<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.flush_before_waiting();
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.reader.consume(count);
     }
 }
 
@@ -125,7 +144,7 @@ impl Drop for LeaveOnDrop<'_> {
 struct Session<'a> {
     shared: &'a Shared,
     outbox: &'a Arc<Outbox>,
-    input: BufReader<Input<'a>>,
+    input: Input<'a>,
     line: Vec<u8>,
     body: Vec<u8>,
     nickname: Option<Nickname>,
@@ -134,11 +153,11 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn new(shared: &'a Shared, outbox: &'a Arc<Outbox>) -> Session<'a> {
-        let input = Input { outbox, delivery: &shared.delivery, unflushed: Cell::new(false) };
+        let reader = BufReader::with_capacity(READ_BUFFER_BYTES, outbox.stream());
         Session {
             shared,
             outbox,
-            input: BufReader::with_capacity(READ_BUFFER_BYTES, input),
+            input: Input { reader, delivery: &shared.delivery, unflushed: false },
             line: Vec::new(),
             body: Vec::new(),
             nickname: None,
@@ -197,7 +216,7 @@ impl<'a> Session<'a> {
         let pressure = self.shared.delivery.pressure();
         if pressure.is_on() {
             // Nothing may be held back while waiting; and only then it is known what is too long.
-            self.input.get_ref().unflushed.set(false);
+            self.input.unflushed = false;
             self.shared.delivery.flush_all();
             let own = self.outbox.uid();
             let added = &self.added;
@@ -398,7 +417,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         if self.outbox.has_file_under_way() {
-            self.input.get_ref().unflushed.set(false);
+            self.input.unflushed = false;
             self.shared.delivery.flush_all();
         }
         self.outbox.begin_file();
@@ -502,7 +521,7 @@ impl<'a> Session<'a> {
     /// much has come together.
     fn flush_soon(&mut self, unflushed: usize) {
         let full = unflushed >= self.shared.delivery.batch_limit();
-        self.input.get_ref().unflushed.set(!full);
+        self.input.unflushed = !full;
         if full {
             self.shared.delivery.flush_all();
         }
