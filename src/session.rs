@@ -6,6 +6,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{debug, log_enabled, trace};
@@ -58,6 +59,8 @@ struct Input<'a> {
     delivery: &'a Arc<Delivery>,
     /// Whether the session has added something since it flushed last.
     unflushed: bool,
+    /// Whether that was a public chat, among others.
+    said_to_all: bool,
 }
 
 impl Input<'_> {
@@ -65,6 +68,12 @@ impl Input<'_> {
         if self.unflushed && self.reader.buffer().is_empty() {
             self.unflushed = false;
             self.delivery.flush();
+            if !self.said_to_all {
+                // The answer to a private message often comes within a time slice: whoever has
+                // something to do does it now, and then this thread need not sleep and be woken.
+                thread::yield_now();
+            }
+            self.said_to_all = false;
         }
     }
 }
@@ -133,7 +142,7 @@ struct LeaveOnDrop<'a> {
 impl Drop for LeaveOnDrop<'_> {
     fn drop(&mut self) {
         // The first cause wins: this one counts only where no other was given.
-        if std::thread::panicking() {
+        if thread::panicking() {
             self.shared.delivery.cut(self.outbox, Cause::ServerFailed);
         } else {
             self.shared.delivery.leave(self.outbox, Cause::ServerFailed);
@@ -157,7 +166,12 @@ impl<'a> Session<'a> {
         Session {
             shared,
             outbox,
-            input: Input { reader, delivery: &shared.delivery, unflushed: false },
+            input: Input {
+                reader,
+                delivery: &shared.delivery,
+                unflushed: false,
+                said_to_all: false,
+            },
             line: Vec::new(),
             body: Vec::new(),
             nickname: None,
@@ -512,7 +526,10 @@ impl<'a> Session<'a> {
         match to {
             Some(uid) if !self.added.private.contains(&uid) => self.added.private.push(uid),
             Some(_) => {}
-            None => self.added.public = true,
+            None => {
+                self.added.public = true;
+                self.input.said_to_all = true;
+            }
         }
         self.flush_soon(unflushed);
     }
