@@ -6,6 +6,7 @@ mod cli;
 mod common;
 mod delivery;
 mod draft;
+mod files;
 mod framing;
 mod pressure;
 mod shutdown;
