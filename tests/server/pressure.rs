@@ -16,7 +16,7 @@ fn text() -> String {
 fn flood_until_slowed(sender: &mut Peer, texts: usize) -> usize {
     let message = chat(1, text());
     let writer = sender.writer();
-    writer.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    writer.set_write_timeout(Some(Duration::from_millis(500))).expect("set a write timeout");
     let mut sent = 0;
     while sent < texts && std::io::Write::write_all(&mut &writer, &message).is_ok() {
         sent += 1;

@@ -26,14 +26,6 @@ pub(crate) fn ok_response(message_type: &str, message_id: u64, body: &str) -> St
     )
 }
 
-/// The first bytes of a `Status Error`, up to its length.
-pub(crate) fn error_response(message_type: &str, message_id: u64) -> String {
-    format!(
-        "Status Error\r\nMessage-Type {message_type}\r\nMessage-ID {message_id}\r\n\
-         Content-Type text\r\nContent-Length "
-    )
-}
-
 /// A relay or a response, as it came.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ServerMessage {

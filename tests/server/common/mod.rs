@@ -7,7 +7,7 @@ mod server;
 
 use std::time::Duration;
 
-pub(crate) use message::{ServerMessage, chat, error_response, message, ok_response};
+pub(crate) use message::{ServerMessage, chat, message, ok_response};
 pub(crate) use peer::Peer;
 pub(crate) use process::{Process, multichatd};
 pub(crate) use server::Server;

@@ -50,8 +50,8 @@ impl Process {
     #[track_caller]
     pub(crate) fn wait(&mut self, deadline: Duration) -> ExitStatus {
         let until = Instant::now() + deadline;
-        self.out.to_end(until);
-        self.log.to_end(until);
+        self.out.until_end(until);
+        self.log.until_end(until);
         self.child.wait().expect("wait for the server")
     }
 
@@ -64,7 +64,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
-        let log = self.log.to_end(Instant::now() + DEADLINE).join("\n");
+        let log = self.log.until_end(Instant::now() + DEADLINE).join("\n");
         if thread::panicking() {
             eprintln!("--- standard error of multichatd ---\n{log}\n---");
         } else {
@@ -125,7 +125,7 @@ impl Lines {
 
     /// All lines, once the pipe is closed.
     #[track_caller]
-    pub(crate) fn to_end(&mut self, until: Instant) -> &[String] {
+    pub(crate) fn until_end(&mut self, until: Instant) -> &[String] {
         loop {
             match self.coming.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.seen.push(line),

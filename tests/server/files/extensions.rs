@@ -102,8 +102,9 @@ fn extension_that_is_not_allowed_is_refused_and_nothing_is_staged() {
 
 /// How many files the stage shows to those who look at it.
 fn plain_files(stage: &std::path::Path) -> usize {
-    let names =
-        fs::read_dir(stage).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = fs::read_dir(stage)
+        .expect("read the stage")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
     names.filter(|name| !name.starts_with('.')).count()
 }
 

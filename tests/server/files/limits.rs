@@ -119,7 +119,7 @@ fn shares_under_way_are_held_to_the_stage_limit_together() {
         .lines()
         .map(|line| line.split(' ').nth(2).unwrap().parse::<u64>().unwrap())
         .sum();
-    assert!(staged <= 10 * 1024 && staged >= 9000, "{staged}");
+    assert!((9000..=10 * 1024).contains(&staged), "{staged}");
     sharers[0].share("bin", pattern(2, 10 * 1024)).ok();
 }
 
