@@ -41,13 +41,14 @@ demo: all ## a server and three shells that chat, share and fetch, with the wire
 .PHONY: install
 install: ## install what `make all` has built, with the systemd unit, under PREFIX
 	install -D -m 755 target/release/multichatd $(DESTDIR)$(PREFIX)/bin/multichatd
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/multichat/README.md
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|@PREFIX@|$(PREFIX)|' scripts/multichatd.service \
+	sed 's|@PREFIX@|$(PREFIX)|g' scripts/multichatd.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/multichatd.service
 
 .PHONY: dist
 dist: ## one static binary in a tarball, for machines without Rust
-	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --release --target $(TARGET)
+	RUSTFLAGS='-C target-feature=+crt-static -C strip=symbols' $(CARGO) build --release --target $(TARGET)
 	rm -rf target/dist && mkdir -p target/dist/multichat-$(VERSION)/scripts
 	cp target/$(TARGET)/release/multichatd README.md LICENSE target/dist/multichat-$(VERSION)
 	cp scripts/mcmp.sh scripts/multichatd.service target/dist/multichat-$(VERSION)/scripts

@@ -17,10 +17,6 @@ const MAPS_PER_THREAD: usize = 4;
 /// Memory maps left to the process itself and to the allocator.
 const SPARE_MAPS: usize = 2_000;
 
-/// How many connections that are being closed are kept open for their peers' sake, beside the
-/// active clients.
-pub(crate) const LINGER_LIMIT: usize = 256;
-
 /// Raises the limit on open files to what the system allows, and returns it.
 pub fn raise_open_files() -> usize {
     let limit = getrlimit(Resource::Nofile);
@@ -30,11 +26,21 @@ pub fn raise_open_files() -> usize {
     now.map_or(usize::MAX, |now| usize::try_from(now).unwrap_or(usize::MAX))
 }
 
-/// How many clients the limit on open files allows: one descriptor each, and some left for files
-/// that are shared and fetched, for newcomers to be refused, and for the server itself.
+/// How many of `open_files` descriptors are not for clients: they are for files that are shared and
+/// fetched, for connections that are being closed or refused, and for the server itself.
+pub fn spare_open_files(open_files: usize) -> usize {
+    (open_files / 8).clamp(16, 512)
+}
+
+/// How many clients the limit on open files allows, one descriptor each.
 pub fn clients_by_open_files(open_files: usize) -> usize {
-    let spare = (open_files / 8).clamp(16, 512);
-    open_files.saturating_sub(spare)
+    open_files.saturating_sub(spare_open_files(open_files))
+}
+
+/// How many connections that are being closed, and as many that are being refused, are kept open
+/// for their peers' sake: the rest of what is spare is for files.
+pub fn kept_by_open_files(open_files: usize) -> usize {
+    spare_open_files(open_files) / 4
 }
 
 /// How many threads the process may have.
@@ -106,6 +112,8 @@ mod tests {
         assert_eq!(clients_by_open_files(1024), 896);
         assert_eq!(clients_by_open_files(20_000), 19_488);
         assert_eq!(clients_by_open_files(10), 0);
+        assert_eq!(kept_by_open_files(40), 4);
+        assert_eq!(kept_by_open_files(20_000), 128);
     }
 
     #[test]

@@ -12,10 +12,7 @@ use crate::reason::Reason;
 use crate::wire::Inherited;
 use crate::wire::server_message::encode_refusal;
 
-/// How many refused connections are kept open until their peers have read why.
-const KEPT_LIMIT: usize = 64;
-
-/// For how long.
+/// For how long a refused connection is kept open, for its peer to read why.
 const KEPT: Duration = Duration::from_secs(2);
 
 /// How often they are looked at, while there are any.
@@ -28,9 +25,10 @@ pub(crate) struct Refuser {
 }
 
 impl Refuser {
-    pub(crate) fn start() -> io::Result<Refuser> {
-        let (kept, refused) = bounded(KEPT_LIMIT);
-        thread::Builder::new().name("refuse".to_string()).spawn(move || keep(&refused))?;
+    /// Keeps at most `limit` connections open, the latest ones.
+    pub(crate) fn start(limit: usize) -> io::Result<Refuser> {
+        let (kept, refused) = bounded(1);
+        thread::Builder::new().name("refuse".to_string()).spawn(move || keep(&refused, limit))?;
         Ok(Refuser { kept })
     }
 
@@ -56,7 +54,7 @@ pub(crate) fn write(stream: &TcpStream, reason: &Reason) {
 }
 
 /// Drains refused connections until their peers close them, or their time is over.
-fn keep(refused: &Receiver<TcpStream>) {
+fn keep(refused: &Receiver<TcpStream>, limit: usize) {
     let mut kept: Vec<(TcpStream, Instant)> = Vec::new();
     loop {
         let next = if kept.is_empty() {
@@ -69,7 +67,7 @@ fn keep(refused: &Receiver<TcpStream>) {
                 if stream.set_nonblocking(true).is_ok() {
                     kept.push((stream, Instant::now() + KEPT));
                 }
-                if kept.len() > KEPT_LIMIT {
+                if kept.len() > limit {
                     kept.remove(0);
                 }
             }

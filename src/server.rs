@@ -18,7 +18,7 @@ use parking_lot::{Condvar, Mutex};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::delivery::{Delivery, Limits};
-use crate::limits::{self, LINGER_LIMIT, Permit, STACK_BYTES, Threads};
+use crate::limits::{self, Permit, STACK_BYTES, Threads};
 use crate::outbox::Outbox;
 use crate::reason::{Cause, Reason};
 use crate::refusal::Refuser;
@@ -109,8 +109,9 @@ pub(crate) struct Shared {
     connections: Mutex<Connections>,
     /// Told when a connection or a conversation has ended.
     ended: Condvar,
-    /// How many connections are kept open for their peers to read the last of it.
+    /// How many connections are kept open for their peers to read the last of it, and may be.
     lingering: AtomicUsize,
+    linger_limit: usize,
     /// When the server was told to stop.
     stopping_since: OnceLock<Instant>,
 }
@@ -143,7 +144,7 @@ impl Shared {
 
     /// Whether one more connection may be kept open for its peer's sake; counted until dropped.
     pub(crate) fn linger(&self) -> Option<Lingering<'_>> {
-        let one_more = |count| (count < LINGER_LIMIT).then_some(count + 1);
+        let one_more = |count| (count < self.linger_limit).then_some(count + 1);
         let counted = self.lingering.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         counted.ok().map(|_| Lingering(&self.lingering))
     }
@@ -186,7 +187,7 @@ impl Shared {
     fn begin_connection(self: &Arc<Shared>) -> Result<Connection, Reason> {
         let permit = self.threads.reserve_session().ok_or(Reason::NoResources)?;
         let mut connections = self.connections.lock();
-        if connections.open >= self.config.max_clients.saturating_add(LINGER_LIMIT) {
+        if connections.open >= self.config.max_clients.saturating_add(self.linger_limit) {
             return Err(Reason::RoomFull { limit: self.config.max_clients });
         }
         connections.open += 1;
@@ -279,7 +280,8 @@ impl Server {
             })?;
         let threads = Threads::new(limits::threads_by_memory_maps());
         let mut config = config;
-        config.max_clients = allowed_clients(config.max_clients, &threads);
+        let open_files = limits::raise_open_files();
+        config.max_clients = allowed_clients(config.max_clients, open_files, &threads);
         let limits = Limits { queue: config.queue_limit, stall_timeout: config.stall_timeout };
         let shared = Shared {
             delivery: Arc::new(Delivery::new(limits, Arc::clone(&threads))),
@@ -290,9 +292,10 @@ impl Server {
             connections: Mutex::default(),
             ended: Condvar::new(),
             lingering: AtomicUsize::new(0),
+            linger_limit: limits::kept_by_open_files(open_files),
             stopping_since: OnceLock::new(),
         };
-        let refuser = Refuser::start()
+        let refuser = Refuser::start(shared.linger_limit)
             .map_err(|error| StartError { tried: "cannot start a thread".to_string(), error })?;
         Ok(Server {
             shared: Arc::new(shared),
@@ -316,8 +319,8 @@ impl Server {
             let acceptor = Acceptor {
                 shared: Arc::clone(&self.shared),
                 refuser: self.refuser.clone(),
-                in_trouble: false,
-                is_full: false,
+                trouble_said: Rarely::default(),
+                full_said: Rarely::default(),
             };
             let started = thread::Builder::new()
                 .name("accept".to_string())
@@ -370,8 +373,7 @@ fn end_input(outbox: &Outbox) {
 }
 
 /// The number of clients that the system allows, said in the log where that is less than asked for.
-fn allowed_clients(wanted: usize, threads: &Threads) -> usize {
-    let open_files = limits::raise_open_files();
+fn allowed_clients(wanted: usize, open_files: usize, threads: &Threads) -> usize {
     let by_files = limits::clients_by_open_files(open_files).max(1);
     let by_threads = threads.sessions_limit().max(1);
     let allowed = wanted.min(by_files).min(by_threads);
@@ -439,10 +441,23 @@ fn listen_on(address: SocketAddr, stall_timeout: Duration) -> io::Result<TcpList
 struct Acceptor {
     shared: Arc<Shared>,
     refuser: Refuser,
-    /// Whether the last attempt failed: said once in the log.
-    in_trouble: bool,
-    /// Whether the last newcomer found no room: said once in the log as well.
-    is_full: bool,
+    trouble_said: Rarely,
+    full_said: Rarely,
+}
+
+/// Something that is said in the log once a minute, however often it happens.
+#[derive(Default)]
+struct Rarely(Option<Instant>);
+
+impl Rarely {
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let due = self.0.is_none_or(|last| now - last >= Duration::from_secs(60));
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
 }
 
 impl Acceptor {
@@ -451,19 +466,11 @@ impl Acceptor {
             match listener.accept() {
                 Ok(_) if self.shared.is_stopping() => return,
                 Ok((stream, peer)) => {
-                    self.accepted();
                     self.admit(stream, peer);
                 }
                 Err(_) if self.shared.is_stopping() => return,
                 Err(error) => self.failed(&error),
             }
-        }
-    }
-
-    fn accepted(&mut self) {
-        if self.in_trouble {
-            info!("clients can be accepted again");
-            self.in_trouble = false;
         }
     }
 
@@ -479,9 +486,8 @@ impl Acceptor {
             WouldBlock | TimedOut => return,
             _ => {}
         }
-        if !self.in_trouble {
-            error!("clients cannot be accepted: {error}; trying again");
-            self.in_trouble = true;
+        if self.trouble_said.is_due() {
+            error!("clients cannot be accepted: {error}; they wait until they can be");
         }
         let mut connections = self.shared.connections.lock();
         self.shared.ended.wait_for(&mut connections, ACCEPT_PAUSE);
@@ -498,14 +504,13 @@ impl Acceptor {
             Err(reason) => {
                 debug!("a client from {host} is refused: {reason}");
                 let is_full = !matches!(reason, Reason::HostFull { .. });
-                if is_full && !std::mem::replace(&mut self.is_full, true) {
+                if is_full && self.full_said.is_due() {
                     warn!("newcomers are refused: {reason}");
                 }
                 self.refuser.refuse(stream, &reason);
                 return;
             }
         };
-        self.is_full = false;
         // Here and not in the client's own thread, so that UIDs follow the order of connecting.
         let outbox = shared.delivery.room().join(stream);
         if shared.is_stopping() {

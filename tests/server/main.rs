@@ -8,5 +8,6 @@ mod delivery;
 mod draft;
 mod files;
 mod framing;
+mod limits;
 mod pressure;
 mod shutdown;
