@@ -10,7 +10,7 @@
 //! | [`ids`] | the numbers of the protocol, each its own type | |
 //! | [`wire`] | the grammar, both ways, for server and client | sockets, threads, clocks, files, state |
 //! | [`text`] | nicknames, extensions, what a text may hold | I/O |
-//! | [`reason`] | why a message is refused, how a client left, every wording | addresses, paths, errors of the system |
+//! | [`reason`] | why a message is refused, how a client left; `wording` has the words | addresses, paths, errors of the system |
 //! | [`room`] | who is active, who left and how, the order of messages | files, sockets, anything that waits |
 //! | `batch` | what was said since the last flush, and who gets which bytes | locks, sockets |
 //! | [`delivery`] | from the batch to the sockets, one thread at a time | contents of messages |
@@ -18,8 +18,8 @@
 //! | `writer` | a client's writer thread, and its stall clock | the room's lock |
 //! | `kernel_queue` | how much of what was written is still here | |
 //! | [`stage`] | staged files, from arrival to eviction and restart | sockets, the room |
-//! | `session` | one client from connect to close | grammar, listening |
-//! | [`server`] | listeners, limits on clients, stopping | contents of messages |
+//! | `session` | one client from connect to close; `input` reads, `requests` carries out, `close` closes | grammar, listening |
+//! | [`server`] | starting and stopping; `listen`, `accept`, and what all threads share (`shared`) | contents of messages |
 //! | `refusal` | newcomers that are refused | |
 //! | [`limits`] | what the system allows | |
 //! | [`args`] | sizes, addresses, times and usage errors of the command lines | everything else |

@@ -324,6 +324,11 @@ impl Arrival<'_> {
         file.write_all(bytes).map_err(|error| self.stage.failed(&error))
     }
 
+    /// How many bytes have arrived.
+    pub fn bytes(&self) -> u64 {
+        self.len
+    }
+
     /// Stages the file, which is whole, and makes room for it.
     ///
     /// # Errors

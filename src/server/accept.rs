@@ -1,0 +1,122 @@
+//! Accepting clients: each gets a place and a thread, or an error that says why not.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::{debug, error, info, warn};
+
+use super::{Shared, end_input};
+use crate::limits::STACK_BYTES;
+use crate::reason::{Cause, Reason};
+use crate::refusal::Refuser;
+use crate::session;
+
+/// How long to wait before another attempt where the system cannot accept a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// Accepts clients on one address.
+pub(super) struct Acceptor {
+    shared: Arc<Shared>,
+    refuser: Refuser,
+    trouble_said: Rarely,
+    full_said: Rarely,
+}
+
+/// Something that is said in the log once a minute, however often it happens.
+#[derive(Default)]
+struct Rarely(Option<Instant>);
+
+impl Rarely {
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let due = self.0.is_none_or(|last| now - last >= Duration::from_secs(60));
+        if due {
+            self.0 = Some(now);
+        }
+        due
+    }
+}
+
+impl Acceptor {
+    pub(super) fn new(shared: Arc<Shared>, refuser: Refuser) -> Acceptor {
+        let (trouble_said, full_said) = (Rarely::default(), Rarely::default());
+        Acceptor { shared, refuser, trouble_said, full_said }
+    }
+
+    pub(super) fn run(mut self, listener: &TcpListener) {
+        loop {
+            match listener.accept() {
+                Ok(_) if self.shared.is_stopping() => return,
+                Ok((stream, peer)) => {
+                    self.admit(stream, peer);
+                }
+                Err(_) if self.shared.is_stopping() => return,
+                Err(error) => self.failed(&error),
+            }
+        }
+    }
+
+    /// A failed `accept` never ends the server: the newcomer waits until there is room again.
+    fn failed(&mut self, error: &io::Error) {
+        use io::ErrorKind::{
+            ConnectionAborted, ConnectionReset, Interrupted, TimedOut, WouldBlock,
+        };
+        match error.kind() {
+            // The newcomer has gone again.
+            ConnectionAborted | ConnectionReset | Interrupted => return,
+            // Nobody came for as long as a client may be silent: the listener has that timeout too.
+            WouldBlock | TimedOut => return,
+            _ => {}
+        }
+        if self.trouble_said.is_due() {
+            error!("clients cannot be accepted: {error}; they wait until they can be");
+        }
+        self.shared.wait_for_room(ACCEPT_PAUSE);
+    }
+
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let shared = &self.shared;
+        let host = peer.ip().to_canonical();
+        let admitted = shared
+            .begin_connection()
+            .and_then(|connection| Ok((connection, shared.take_seat(host)?)));
+        let (connection, seat) = match admitted {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                debug!("a client from {host} is refused: {reason}");
+                let is_full = !matches!(reason, Reason::HostFull { .. });
+                if is_full && self.full_said.is_due() {
+                    warn!("newcomers are refused: {reason}");
+                }
+                self.refuser.refuse(stream, &reason);
+                return;
+            }
+        };
+        // Here and not in the client's own thread, so that UIDs follow the order of connecting.
+        let outbox = shared.delivery.room().join(stream);
+        if shared.is_stopping() {
+            end_input(&outbox);
+        }
+        let uid = outbox.uid();
+        let started =
+            thread::Builder::new().name(format!("client-{uid}")).stack_size(STACK_BYTES).spawn({
+                let shared = Arc::clone(shared);
+                let outbox = Arc::clone(&outbox);
+                move || {
+                    info!("client {uid}: joined from {host}");
+                    session::run(&shared, &outbox, seat);
+                    drop(outbox);
+                    drop(connection);
+                }
+            });
+        if let Err(error) = started {
+            warn!("client {uid}: cannot start a thread: {error}");
+            shared.delivery.leave(&outbox, Cause::ServerFailed);
+            shared.delivery.flush_all();
+            crate::refusal::write(outbox.stream(), &Reason::NoResources);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Listening: addresses, and the options that every connection inherits.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::{Domain, Socket, TcpKeepalive, Type};
+
+use super::{Config, PORT, StartError};
+use crate::session::SILENCE_LIMIT;
+use crate::writer;
+
+/// How many connections may wait to be accepted: a class that connects at once waits for no
+/// repeated SYN.
+const BACKLOG: i32 = 1024;
+
+/// How long a silent connection is trusted before it is probed, how often, and how many probes may
+/// remain unanswered: a host that has vanished is found within two minutes.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_PROBES: u32 = 5;
+
+/// How long what was sent may remain unacknowledged: keepalive is silent meanwhile.
+const USER_TIMEOUT: Duration = Duration::from_secs(110);
+
+/// How much unsent data the kernel may hold for one client, in bytes. It bounds what a client that
+/// does not read costs (4 MB otherwise), and is enough for full speed.
+const UNSENT_LIMIT: u32 = 128 * 1024;
+
+pub(super) fn listen(config: &Config) -> Result<Vec<TcpListener>, StartError> {
+    let everywhere = [SocketAddr::from(([0u16; 8], PORT))];
+    let addresses: &[SocketAddr] =
+        if config.listen.is_empty() { &everywhere } else { &config.listen };
+    let mut listeners = Vec::new();
+    for &address in addresses {
+        let listener = listen_on(address, config.stall_timeout)
+            .map_err(|error| StartError { tried: format!("cannot listen on {address}"), error })?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// Listens on one address; on `[::]` for IPv4 as well, and there for IPv4 alone where the system
+/// has no IPv6.
+fn listen_on(address: SocketAddr, stall_timeout: Duration) -> io::Result<TcpListener> {
+    let bind = |address: SocketAddr| -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        if address.ip() == IpAddr::from([0u16; 8]) {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_reuse_address(true)?;
+        // What is set here is inherited by every connection that is accepted.
+        socket.set_tcp_nodelay(true)?;
+        socket.set_read_timeout(Some(SILENCE_LIMIT))?;
+        socket.set_write_timeout(Some(writer::tick(stall_timeout)))?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE_IDLE)
+            .with_interval(KEEPALIVE_INTERVAL)
+            .with_retries(KEEPALIVE_PROBES);
+        socket.set_tcp_keepalive(&keepalive)?;
+        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        socket.set_tcp_notsent_lowat(UNSENT_LIMIT)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    match bind(address) {
+        Err(error)
+            if address.ip() == IpAddr::from([0u16; 8])
+                && [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL]
+                    .iter()
+                    .any(|no_ipv6| error.raw_os_error() == Some(no_ipv6.raw_os_error())) =>
+        {
+            bind(SocketAddr::from(([0u8; 4], address.port())))
+        }
+        result => result,
+    }
+}

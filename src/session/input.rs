@@ -1,0 +1,161 @@
+//! What a session reads: the connection, and the bodies of messages.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::{Ending, Session};
+use crate::delivery::Delivery;
+use crate::reason::{Cause, Reason};
+use crate::wire::Inherited;
+
+/// How long a client may send nothing inside a message. People do type messages by hand.
+pub(crate) const SILENCE_LIMIT: Duration = Duration::from_secs(120);
+
+/// The read buffer of a client: a batch of short messages, or a quarter of the longest text.
+const READ_BUFFER_BYTES: usize = 16 * 1024;
+
+/// A client's connection as it is read: flushes before it waits.
+///
+/// Around the `BufReader` and not in it: what is in between would have to initialize the buffer,
+/// and an idle client's buffer is not in memory as long as nothing touches it.
+pub(super) struct Input<'a> {
+    reader: BufReader<&'a TcpStream>,
+    delivery: &'a Arc<Delivery>,
+    /// Whether the session has added something since it flushed last.
+    pub(super) unflushed: bool,
+    /// Whether that was a public chat, among others.
+    pub(super) said_to_all: bool,
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn new(stream: &'a TcpStream, delivery: &'a Arc<Delivery>) -> Input<'a> {
+        let reader = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
+        Input { reader, delivery, unflushed: false, said_to_all: false }
+    }
+
+    fn flush_before_waiting(&mut self) {
+        if self.unflushed && self.reader.buffer().is_empty() {
+            self.unflushed = false;
+            self.delivery.flush();
+            if !self.said_to_all {
+                // The answer to a private message often comes within a time slice: whoever has
+                // something to do does it now, and then this thread need not sleep and be woken.
+                thread::yield_now();
+            }
+            self.said_to_all = false;
+        }
+    }
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.flush_before_waiting();
+        self.reader.read(buffer)
+    }
+}
+
+impl BufRead for Input<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.flush_before_waiting();
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.reader.consume(count);
+    }
+}
+
+impl Session<'_> {
+    /// Reads the whole of a body, which is known to be short enough to be held.
+    pub(super) fn read_body(&mut self, body_len: u64, inherited: Inherited) -> Result<(), Ending> {
+        self.body.clear();
+        // Grows with what comes, never by what is declared.
+        let read = (&mut self.input).take(body_len).read_to_end(&mut self.body);
+        match read {
+            Ok(count) if count as u64 == body_len => Ok(()),
+            Ok(count) => {
+                let missing = body_len - count as u64;
+                Err(self.ended(Reason::EndedInBody { missing, declared: body_len }, inherited))
+            }
+            Err(error) => Err(interrupted(&error, inherited).unwrap_or(Ending::Closed)),
+        }
+    }
+
+    /// Reads the next bytes of a body of which `missing` are still to come; at least one.
+    pub(super) fn read_some(
+        &mut self,
+        buffer: &mut [u8],
+        missing: u64,
+        declared: u64,
+        inherited: Inherited,
+    ) -> Result<usize, Ending> {
+        loop {
+            match self.input.read(buffer) {
+                Ok(0) => {
+                    return Err(self.ended(Reason::EndedInBody { missing, declared }, inherited));
+                }
+                Ok(count) => return Ok(count),
+                Err(error) => {
+                    if let Some(ending) = interrupted(&error, inherited) {
+                        return Err(ending);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads and drops a body whose message is refused behind it.
+    pub(super) fn skip_body(&mut self, body_len: u64, inherited: Inherited) -> Result<(), Ending> {
+        let mut missing = body_len;
+        while missing > 0 {
+            let available = match self.input.fill_buf() {
+                Ok([]) => {
+                    let reason = Reason::EndedInBody { missing, declared: body_len };
+                    return Err(self.ended(reason, inherited));
+                }
+                Ok(chunk) => chunk.len(),
+                Err(error) => interrupted(&error, inherited).map_or(Ok(0), Err)?,
+            };
+            let part = usize::try_from(missing).unwrap_or(usize::MAX).min(available);
+            self.input.consume(part);
+            missing -= part as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads and drops a body that was refused before it came: there is no second error for it.
+    pub(super) fn skip_refused_body(&mut self, body_len: u64) -> Result<(), Ending> {
+        self.skip_body(body_len, Inherited::default()).map_err(|ending| match ending {
+            Ending::Fatal { cause: Cause::Closed, .. } => Ending::Closed,
+            Ending::Fatal { cause: Cause::ServerStopped, .. } => Ending::Stopping,
+            Ending::Fatal { cause, .. } => Ending::Lost(cause),
+            other => other,
+        })
+    }
+
+    /// The input ended inside a message: by the client, or because the server stops.
+    pub(super) fn ended(&self, reason: Reason, inherited: Inherited) -> Ending {
+        if self.shared.is_stopping() {
+            let (reason, cause) = (Reason::Stopping, Cause::ServerStopped);
+            return Ending::Fatal { reason, inherited, cause };
+        }
+        Ending::Fatal { reason, inherited, cause: Cause::Closed }
+    }
+}
+
+pub(super) fn silent(inherited: Inherited) -> Ending {
+    let reason = Reason::Silent { waited: SILENCE_LIMIT };
+    Ending::Fatal { reason, inherited, cause: Cause::Silent }
+}
+
+/// How a session ends whose read has failed inside a message; `None`: it does not, read again.
+fn interrupted(error: &io::Error, inherited: Inherited) -> Option<Ending> {
+    match error.kind() {
+        io::ErrorKind::Interrupted => None,
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Some(silent(inherited)),
+        _ => Some(Ending::Lost(crate::writer::cause_of(error))),
+    }
+}
