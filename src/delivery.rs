@@ -14,15 +14,15 @@
 //! 5. When a flush returns to a session that waited for it ([`Delivery::flush_all`]), everything
 //!    that it had added is in the sockets or in the queues.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 use log::{info, warn};
 use parking_lot::{Mutex, MutexGuard};
 use rustix::net::SendFlags;
@@ -64,12 +64,18 @@ pub struct Delivery {
     pressure: Pressure,
     kernel_queue: KernelQueue,
     threads: Arc<Threads>,
+    /// Queues for the spare writer thread.
+    spare: Sender<(Arc<Outbox>, Receiver<Chunk>)>,
 }
 
 impl Delivery {
     /// An empty room. Writer threads are taken from `threads`.
-    pub fn new(limits: Limits, threads: Arc<Threads>) -> Delivery {
-        Delivery {
+    ///
+    /// # Errors
+    /// Where the one thread cannot be started that writes when there are no others.
+    pub fn start(limits: Limits, threads: Arc<Threads>) -> io::Result<Arc<Delivery>> {
+        let (spare, queues) = crossbeam_channel::unbounded();
+        let delivery = Arc::new(Delivery {
             room: Room::default(),
             limits,
             flusher: Mutex::default(),
@@ -77,7 +83,14 @@ impl Delivery {
             pressure: Pressure::default(),
             kernel_queue: KernelQueue::open(),
             threads,
-        }
+            spare,
+        });
+        let served = Arc::downgrade(&delivery);
+        thread::Builder::new()
+            .name("writer".to_string())
+            .stack_size(STACK_BYTES)
+            .spawn(move || write_in_turn(&queues, &served))?;
+        Ok(delivery)
     }
 
     /// Who is here, and what was said.
@@ -176,18 +189,33 @@ impl Delivery {
         let _ = outbox.stream().shutdown(Shutdown::Both);
     }
 
-    /// Starts the writer thread of a client; `false` where the system has no room for it.
-    fn start_writer(self: &Arc<Delivery>, outbox: &Arc<Outbox>, queue: Receiver<Chunk>) -> bool {
-        let Some(permit) = self.threads.reserve_writer() else { return false };
-        let delivery = Arc::clone(self);
-        let outbox = Arc::clone(outbox);
-        let builder =
-            thread::Builder::new().name(format!("writer-{}", outbox.uid())).stack_size(STACK_BYTES);
-        let started = builder.spawn(move || {
-            writer::run(&outbox, &queue, &delivery);
-            drop(permit);
+    /// Starts the writer thread of a client, or leaves its queue to the spare one.
+    fn start_writer(self: &Arc<Delivery>, outbox: &Arc<Outbox>, queue: Receiver<Chunk>) {
+        let started = self.threads.reserve_writer().is_some_and(|permit| {
+            let (outbox, queue, delivery) = (Arc::clone(outbox), queue.clone(), Arc::clone(self));
+            let builder = thread::Builder::new()
+                .name(format!("writer-{}", outbox.uid()))
+                .stack_size(STACK_BYTES);
+            let started = builder.spawn(move || {
+                writer::run(&outbox, &queue, &delivery, writer::IDLE);
+                drop(permit);
+            });
+            started.is_ok()
         });
-        started.is_ok()
+        if !started {
+            warn!("client {}: no thread left to write to it: it waits its turn", outbox.uid());
+            // The spare thread ends only together with what it is the spare of.
+            let _ = self.spare.send((Arc::clone(outbox), queue));
+        }
+    }
+}
+
+/// Writes for the clients that no thread could be started for, one after the other: where the
+/// system has no threads left, whoever is there already is served all the same.
+fn write_in_turn(queues: &Receiver<(Arc<Outbox>, Receiver<Chunk>)>, delivery: &Weak<Delivery>) {
+    for (outbox, queue) in queues {
+        let Some(delivery) = delivery.upgrade() else { return };
+        writer::run(&outbox, &queue, &delivery, Duration::ZERO);
     }
 }
 
@@ -340,7 +368,7 @@ impl Flusher {
         }
         if !rest.is_empty() {
             let chunks = self.keep(batch, rest, skip);
-            self.enqueue(outbox, chunks, delivery);
+            Flusher::enqueue(outbox, chunks, delivery);
         }
     }
 
@@ -434,9 +462,9 @@ impl Flusher {
         chunks
     }
 
-    fn enqueue(&mut self, outbox: &Arc<Outbox>, chunks: Vec<Chunk>, delivery: &Arc<Delivery>) {
+    fn enqueue(outbox: &Arc<Outbox>, chunks: Vec<Chunk>, delivery: &Arc<Delivery>) {
         let limit = delivery.limits.queue;
-        let taken = outbox.enqueue(
+        outbox.enqueue(
             chunks,
             |queue| delivery.start_writer(outbox, queue),
             |waiting| {
@@ -445,11 +473,6 @@ impl Flusher {
                 }
             },
         );
-        if !taken {
-            warn!("client {}: no thread left to write to it", outbox.uid());
-            self.gone.push(outbox.uid());
-            delivery.cut(outbox, Cause::ServerFailed);
-        }
     }
 }
 

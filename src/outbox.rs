@@ -97,35 +97,29 @@ impl Outbox {
 
     /// Takes what the socket did not take. For the flusher alone.
     ///
-    /// `start` is called, under the lock, where there is no writer thread: it starts one for the
-    /// queue it is given, or returns `false`, and then nothing was taken. `Ok` is the number of
-    /// bytes that wait now; `before` sees it before the writer thread can lower it.
+    /// Under the lock, `start` is given the queue where nobody writes from one yet, and `before` the
+    /// number of bytes that wait now, before the writer thread can lower it.
     pub(crate) fn enqueue(
         &self,
         chunks: Vec<Chunk>,
-        start: impl FnOnce(Receiver<Chunk>) -> bool,
+        start: impl FnOnce(Receiver<Chunk>),
         before: impl FnOnce(usize),
-    ) -> bool {
+    ) {
         let mut state = self.state.lock();
         if self.is_broken() {
-            return true;
+            return;
         }
-        if state.queue.is_none() {
+        let queue = state.queue.get_or_insert_with(|| {
             let (sender, receiver) = unbounded();
-            if !start(receiver) {
-                return false;
-            }
-            state.queue = Some(sender);
-        }
+            start(receiver);
+            sender
+        });
         let cost: usize = chunks.iter().map(Chunk::cost).sum();
         before(self.waiting.fetch_add(cost, Ordering::AcqRel) + cost);
-        if let Some(queue) = &state.queue {
-            for chunk in chunks {
-                // The writer thread drops its end only after taking the queue out of `state`.
-                let _ = queue.send(chunk);
-            }
+        for chunk in chunks {
+            // The writer thread drops its end only after taking the queue out of `state`.
+            let _ = queue.send(chunk);
         }
-        true
     }
 
     /// Notes that `cost` of what waited is in the socket; returns what is left. For the writer

@@ -111,7 +111,7 @@ impl Server {
         let open_files = limits::raise_open_files();
         config.max_clients = allowed_clients(config.max_clients, open_files, &threads);
         let linger_limit = limits::kept_by_open_files(open_files);
-        let shared = Shared::new(config, stage, threads, linger_limit);
+        let shared = Shared::new(config, stage, threads, linger_limit).map_err(no_thread)?;
         let refuser = Refuser::start(linger_limit)
             .map_err(|error| StartError { tried: "cannot start a thread".to_string(), error })?;
         Ok(Server {
@@ -137,10 +137,7 @@ impl Server {
             let started = thread::Builder::new()
                 .name("accept".to_string())
                 .spawn(move || acceptor.run(&listener));
-            started.map_err(|error| StartError {
-                tried: "cannot start a thread".to_string(),
-                error,
-            })?;
+            started.map_err(no_thread)?;
         }
         Ok(())
     }
@@ -168,6 +165,10 @@ impl Server {
         shared.stage.close();
         info!("stopped");
     }
+}
+
+fn no_thread(error: io::Error) -> StartError {
+    StartError { tried: "cannot start a thread".to_string(), error }
 }
 
 /// Lets a session read what has come already, and then see the end of its input.

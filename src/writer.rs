@@ -20,7 +20,7 @@ use crate::outbox::{Chunk, Outbox};
 use crate::reason::Cause;
 
 /// How long an idle writer thread is kept for the next leftover.
-const IDLE: Duration = Duration::from_secs(1);
+pub(crate) const IDLE: Duration = Duration::from_secs(1);
 
 /// The most slices of one `sendmsg`, of the kernel's 1,024: more bring nothing.
 pub(crate) const SLICES_LIMIT: usize = 64;
@@ -34,9 +34,14 @@ pub(crate) fn tick(stall_timeout: Duration) -> Duration {
     (stall_timeout / 8).clamp(Duration::from_millis(5), Duration::from_secs(1))
 }
 
-/// The writer thread of one client.
-pub(crate) fn run(outbox: &Arc<Outbox>, queue: &Receiver<Chunk>, delivery: &Delivery) {
-    let end = Writer::new(outbox, queue, delivery).run();
+/// Writes for one client until nothing has been queued for as long as `idle`.
+pub(crate) fn run(
+    outbox: &Arc<Outbox>,
+    queue: &Receiver<Chunk>,
+    delivery: &Delivery,
+    idle: Duration,
+) {
+    let end = Writer::new(outbox, queue, delivery, idle).run();
     if let Err(cause) = end {
         match cause {
             Cause::Closed | Cause::Reset | Cause::Vanished => delivery.lose(outbox, cause),
@@ -49,6 +54,7 @@ struct Writer<'a> {
     outbox: &'a Outbox,
     queue: &'a Receiver<Chunk>,
     delivery: &'a Delivery,
+    idle: Duration,
     /// What was taken from the queue and is not in the socket yet.
     hand: VecDeque<Chunk>,
     clock: StallClock,
@@ -57,11 +63,17 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(outbox: &'a Outbox, queue: &'a Receiver<Chunk>, delivery: &'a Delivery) -> Writer<'a> {
+    fn new(
+        outbox: &'a Outbox,
+        queue: &'a Receiver<Chunk>,
+        delivery: &'a Delivery,
+        idle: Duration,
+    ) -> Writer<'a> {
         Writer {
             outbox,
             queue,
             delivery,
+            idle,
             hand: VecDeque::new(),
             clock: StallClock::new(delivery.stall_timeout()),
             over_since: None,
@@ -83,7 +95,7 @@ impl<'a> Writer<'a> {
     /// Takes what is queued, waiting if there is nothing; `false` where the thread is to end.
     fn take(&mut self) -> bool {
         while self.hand.is_empty() {
-            match self.queue.recv_timeout(IDLE) {
+            match self.queue.recv_timeout(self.idle) {
                 Ok(chunk) => {
                     self.hand.push_back(chunk);
                     self.clock.restart();

@@ -13,7 +13,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 fn delivery(queue: usize, stall_timeout: Duration) -> Arc<Delivery> {
     let limits = Limits { queue, stall_timeout };
-    Arc::new(Delivery::new(limits, Threads::new(100)))
+    Delivery::start(limits, Threads::new(100)).unwrap()
 }
 
 /// A client that has joined, and its own end of the connection.
@@ -221,4 +221,23 @@ fn a_queue_over_its_limit_that_does_not_fall_is_cut_off_though_its_reader_reads(
     delivery.pressure.wait(|over| over == uid, || false);
     assert_eq!(delivery.room.cause_of(uid), Some(Cause::ReadTooSlowly));
     reader.join().unwrap();
+}
+
+#[test]
+fn where_no_thread_is_left_the_spare_one_writes_for_all_in_turn() {
+    let limits = Limits { queue: 64 << 20, stall_timeout: DEADLINE };
+    let delivery = Delivery::start(limits, Threads::new(0)).unwrap();
+    let (sender, _sender) = join(&delivery);
+    let mut receivers: Vec<_> = (0..3).map(|_| join(&delivery)).collect();
+    for (receiver, _) in &receivers {
+        fill(&delivery, &sender, receiver, 1 << 20);
+        say(&delivery, &sender, Some(receiver.uid()), "the end", 1);
+        delivery.flush_all();
+    }
+    // In the order in which they were queued: the others are only then written to.
+    for (receiver, stream) in &mut receivers {
+        assert!(read_until(stream, "\r\n\r\nthe end").len() > 1 << 20);
+        receiver.wait_drained();
+        assert!(!receiver.is_broken());
+    }
 }

@@ -113,8 +113,10 @@ impl Acceptor {
                 }
             });
         if let Err(error) = started {
-            warn!("client {uid}: cannot start a thread: {error}");
-            shared.delivery.leave(&outbox, Cause::ServerFailed);
+            if self.trouble_said.is_due() {
+                error!("newcomers are refused: cannot start a thread: {error}");
+            }
+            shared.delivery.room().leave(&outbox, Cause::ServerFailed);
             shared.delivery.flush_all();
             crate::refusal::write(outbox.stream(), &Reason::NoResources);
         }

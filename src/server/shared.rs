@@ -1,6 +1,7 @@
 //! What all threads of a server share: the room, the stage, and who has a place.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -56,11 +57,11 @@ impl Shared {
         stage: Stage,
         threads: Arc<Threads>,
         linger_limit: usize,
-    ) -> Shared {
+    ) -> io::Result<Shared> {
         let limits = Limits { queue: config.queue_limit, stall_timeout: config.stall_timeout };
-        Shared {
+        Ok(Shared {
+            delivery: Delivery::start(limits, Arc::clone(&threads))?,
             config,
-            delivery: Arc::new(Delivery::new(limits, Arc::clone(&threads))),
             stage,
             threads,
             seats: Mutex::default(),
@@ -69,7 +70,7 @@ impl Shared {
             lingering: AtomicUsize::new(0),
             linger_limit,
             stopping_since: OnceLock::new(),
-        }
+        })
     }
 
     /// Notes that the server is to stop; `false` where it was told so before.
