@@ -23,6 +23,10 @@ test: ## unit tests, tests over real sockets, and every netcat that is there
 	$(CARGO) test
 	tests/netcats.sh
 
+.PHONY: chaos
+chaos: ## a minute of clients that do anything at random (CHAOS_SEED=… repeats one)
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --release --test server chaos -- --nocapture
+
 .PHONY: check
 check: lint test ## all that has to pass, warnings denied
 

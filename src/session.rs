@@ -212,3 +212,6 @@ impl<'a> Session<'a> {
         self.shared.delivery.leave(self.outbox, cause);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,6 +153,8 @@ impl<'a> Session<'a> {
         let answer = match body.trim_ascii() {
             b"" => list_uids(&room.uids()),
             b"self" => list_uids(&[own]),
+            #[cfg(test)]
+            b"panic" => panic!("injected by a test"),
             b"names" => list_names(&room.names()),
             b"files" => {
                 let files = self.shared.stage.list(own);

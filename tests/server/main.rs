@@ -2,6 +2,7 @@
 //!
 //! `§` numbers are the draft's; what the draft leaves open is tested as README settles it.
 
+mod chaos;
 mod cli;
 mod common;
 mod delivery;

@@ -4,6 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitStatus;
+use std::thread;
+use std::time::Instant;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -97,6 +99,33 @@ impl Server {
     /// Ends it as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.process.id());
+        fs::read_dir(path).expect("list the server's descriptors").count()
+    }
+
+    /// How many threads it has.
+    pub(crate) fn threads(&self) -> usize {
+        let path = format!("/proc/{}/task", self.process.id());
+        fs::read_dir(path).expect("list the server's threads").count()
+    }
+
+    /// Looks until it is so; not for ever.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let until = Instant::now() + DEADLINE;
+        while !is_so() {
+            assert!(
+                Instant::now() < until,
+                "not within {DEADLINE:?}: {what}; {} descriptors, {} threads",
+                self.open_files(),
+                self.threads()
+            );
+            thread::yield_now();
+        }
     }
 
     /// A line of /proc/PID/status that counts memory, such as `VmRSS`, in bytes.

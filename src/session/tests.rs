@@ -1,0 +1,54 @@
+//! A session that panics, on a server in this process: only here is there a way to make it panic.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::server::{Config, Server};
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+}
+
+/// Sends a message and reads until the response's body `ends` so.
+fn ask(stream: &mut TcpStream, message: &str, ends: &str) {
+    stream.write_all(message.as_bytes()).unwrap();
+    let mut got = Vec::new();
+    let mut buffer = [0; 1024];
+    while !got.ends_with(ends.as_bytes()) {
+        match stream.read(&mut buffer) {
+            Ok(count) if count > 0 => got.extend_from_slice(&buffer[..count]),
+            other => panic!("{other:?} after {}, expected {ends:?}", got.escape_ascii()),
+        }
+    }
+}
+
+#[test]
+fn a_panic_takes_its_own_client_out_with_a_cause_and_nobody_else() {
+    let config = Config { listen: vec![([127, 0, 0, 1], 0).into()], ..Config::default() };
+    let server = Server::bind(config).unwrap();
+    server.run().unwrap();
+    let address = server.addresses().next().unwrap();
+    let mut healthy = connect(address);
+    ask(&mut healthy, "Message-Type query\nMessage-ID 1\n\n", "\r\n\r\n1\n");
+    for uid in 2..5 {
+        let mut doomed = connect(address);
+        let body = "Message-Type query\nMessage-ID 1\nContent-Length 5\n\npanic";
+        doomed.write_all(body.as_bytes()).unwrap();
+        // Its connection is closed, one way or the other.
+        let mut rest = Vec::new();
+        let _ = doomed.read_to_end(&mut rest);
+        assert!(rest.is_empty(), "{}", rest.escape_ascii());
+        let cause = format!("client {uid} has left: the server failed to serve it\n");
+        let to = format!("Message-Type chat\nMessage-ID 2\nTo {uid}\nContent-Length 2\n\nhi");
+        ask(&mut healthy, &to, &cause);
+    }
+    // The room goes on: nothing is locked, nobody is counted who has left.
+    let mut other = connect(address);
+    ask(&mut other, "Message-Type query\nMessage-ID 1\n\n", "\r\n\r\n1\n5\n");
+    ask(&mut other, "Message-Type chat\nMessage-ID 1\nContent-Length 5\n\nhello", "\r\n\r\n");
+    ask(&mut healthy, "", "hello");
+    server.stop();
+}

@@ -1,0 +1,244 @@
+//! Chaos: clients that chat, share, fetch, half-close, reset, stall, send garbage and vanish, at
+//! random, while observers watch; and what must be true at the end whatever they did.
+//!
+//! Seeded: `CHAOS_SEED=…` repeats what each client does (not how the system schedules them), and
+//! `CHAOS_SECONDS=…` how long; `make chaos` runs it for a minute.
+
+use std::collections::HashMap;
+use std::env;
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::{LONG_DEADLINE, Peer, Server, chat, message, pattern};
+
+const CLIENTS: u64 = 24;
+const OBSERVERS: usize = 3;
+
+/// A small generator of numbers that can be repeated (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// What was said and confirmed: the texts of each sender, in order.
+type Confirmed = Arc<Mutex<HashMap<String, Vec<String>>>>;
+
+/// One client that comes, does something, and goes, again and again.
+struct Client {
+    number: u64,
+    dice: Dice,
+    lives: u64,
+    confirmed: Confirmed,
+}
+
+impl Client {
+    fn live(&mut self, server: &Server) {
+        self.lives += 1;
+        match self.dice.below(10) {
+            0..=2 => self.talk(server),
+            3 => self.share_and_fetch(server),
+            4 => self.end_input_early(server),
+            5 => self.reset_anywhere(server),
+            6 => self.send_garbage(server),
+            7 => self.stop_reading(server),
+            8 => self.vanish_inside(server),
+            _ => self.talk_in_private(server),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("{}.{}", self.number, self.lives)
+    }
+
+    fn confirm(&self, text: String) {
+        let mut confirmed = self.confirmed.lock().expect("no client has panicked");
+        confirmed.entry(self.name()).or_default().push(text);
+    }
+
+    fn texts(&mut self) -> Vec<String> {
+        let name = self.name();
+        (0..1 + self.dice.below(30)).map(|count| format!("{name} {count}")).collect()
+    }
+
+    /// Says something, now and then all at once; every message gets its response, in order.
+    fn talk(&mut self, server: &Server) {
+        let mut peer = server.join();
+        peer.set_nickname(self.name()).ok();
+        let texts = self.texts();
+        let all: Vec<u8> = (0..).zip(&texts).flat_map(|(id, text)| chat(id, text)).collect();
+        peer.send(&all);
+        for (id, text) in (0..).zip(texts) {
+            assert_eq!(peer.response().ok().number("Message-ID"), id);
+            self.confirm(text);
+        }
+        if self.dice.below(2) == 0 {
+            peer.send("Message-Type bye\nMessage-ID 1\n\n");
+        }
+    }
+
+    fn talk_in_private(&mut self, server: &Server) {
+        let mut peer = server.join();
+        for uid in peer.uids() {
+            let told = peer.say_to(uid, "in private");
+            // It may have left meanwhile, and then that is what is told.
+            assert!(told.field("Status") == "Ok" || told.reason().contains("has left"), "{told:?}");
+        }
+    }
+
+    fn share_and_fetch(&mut self, server: &Server) {
+        let mut peer = server.join();
+        let len = [0, 1, 1000, 100_000][self.dice.below(4) as usize];
+        let content = pattern(self.number as u32, len);
+        let id = peer.share("bin", &content).ok().number("File-ID");
+        assert!(peer.fetch(id).ok().body == content, "file {id} has changed");
+    }
+
+    fn end_input_early(&mut self, server: &Server) {
+        let mut peer = server.connect();
+        let texts = self.texts();
+        let all: Vec<u8> = (0..).zip(&texts).flat_map(|(id, text)| chat(id, text)).collect();
+        peer.send(&all);
+        peer.end_input();
+        let responses = peer.messages_to_end().into_iter().filter(|got| got.is_response());
+        for (response, text) in responses.zip(&texts) {
+            response.ok();
+            self.confirm(text.clone());
+        }
+    }
+
+    fn reset_anywhere(&mut self, server: &Server) {
+        let mut peer = server.connect();
+        let whole = message("Message-Type chat\nMessage-ID 1\nContent-Type bin", pattern(1, 5000));
+        let end = self.dice.below(whole.len() as u64) as usize;
+        peer.try_send(&whole[..end]);
+        peer.reset();
+    }
+
+    fn send_garbage(&mut self, server: &Server) {
+        let mut peer = server.connect();
+        let len = self.dice.below(2000) as usize;
+        // No message begins so, whatever comes after it.
+        peer.try_send(b"?");
+        peer.try_send(pattern(self.dice.below(1 << 30) as u32, len));
+        peer.try_send(b"\n");
+        let got = peer.read_to_any_end();
+        assert!(got.windows(12).any(|part| part == b"Status Error"), "{}", got.escape_ascii());
+    }
+
+    /// Asks for much and reads nothing of it, and is gone before or after it is cut off.
+    fn stop_reading(&mut self, server: &Server) {
+        let mut peer = Peer::connect_with_small_buffer(server.address);
+        let asks = b"Message-Type query\nMessage-ID 1\n\n".repeat(500);
+        for _ in 0..self.dice.below(20) {
+            if !peer.try_send(&asks) {
+                break;
+            }
+        }
+    }
+
+    fn vanish_inside(&mut self, server: &Server) {
+        let mut peer = server.connect();
+        peer.try_send(
+            "Message-Type chat\nMessage-ID 1\nContent-Type bin\nContent-Length 100000\n\nx",
+        );
+    }
+}
+
+/// Reads everything until it is told to stop, and then all that was queued by then: public texts.
+fn observe(mut peer: Peer, stop: &AtomicBool) -> Vec<String> {
+    peer.deadline = LONG_DEADLINE;
+    let mut texts = Vec::new();
+    loop {
+        let last = stop.load(Ordering::SeqCst);
+        let relays = peer.sync();
+        let public = relays.iter().filter(|relay| !relay.has("To") && !relay.has("File-ID"));
+        texts.extend(public.map(|relay| relay.text().to_owned()));
+        if last {
+            return texts;
+        }
+    }
+}
+
+#[test]
+fn whatever_clients_do_order_completeness_and_the_server_remain() {
+    let seed = setting("CHAOS_SEED", 20_181_016);
+    let time = Duration::from_secs(setting("CHAOS_SECONDS", 3));
+    eprintln!("CHAOS_SEED={seed} CHAOS_SECONDS={}", time.as_secs());
+    let server = Server::with(&["--quiet", "--stall-timeout", "1", "--queue-limit", "256k"]);
+    let idle = (server.open_files(), server.threads());
+    let stop = Arc::new(AtomicBool::new(false));
+    let confirmed = Confirmed::default();
+    let lives = thread::scope(|scope| {
+        let observers: Vec<_> = (0..OBSERVERS)
+            .map(|_| {
+                let (peer, stop) = (server.join(), &stop);
+                scope.spawn(move || observe(peer, stop))
+            })
+            .collect();
+        let begun = Instant::now();
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let (server, confirmed) = (&server, Arc::clone(&confirmed));
+                scope.spawn(move || {
+                    let dice = Dice((seed ^ (number + 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+                    let mut client = Client { number, dice, lives: 0, confirmed };
+                    while begun.elapsed() < time {
+                        client.live(server);
+                    }
+                    client.lives
+                })
+            })
+            .collect();
+        let lives: u64 = clients.into_iter().map(|client| client.join().expect("a client")).sum();
+        stop.store(true, Ordering::SeqCst);
+        let seen: Vec<_> =
+            observers.into_iter().map(|observer| observer.join().expect("an observer")).collect();
+        check(&seen, &confirmed.lock().expect("no client has panicked"));
+        lives
+    });
+    eprintln!("{lives} lives");
+
+    // Nothing is left behind: no thread, no descriptor, no file that did not arrive whole.
+    server.wait_until("threads and descriptors are as before", || {
+        (server.open_files(), server.threads()) == idle
+    });
+    let mut last = server.join();
+    assert_eq!(last.uids(), [last.uid]);
+    let partial = fs::read_dir(server.temp())
+        .expect("the temporary directories")
+        .flat_map(|dir| fs::read_dir(dir.expect("a directory").path()).expect("the stage"))
+        .filter(|entry| {
+            let name = entry.as_ref().expect("a file").file_name();
+            name.to_string_lossy().starts_with(".arriving")
+        });
+    assert_eq!(partial.count(), 0);
+    assert!(server.stop().iter().all(|line| !line.contains("ERROR")));
+}
+
+/// One order for all; of each sender everything that was confirmed, once, in order.
+fn check(seen: &[Vec<String>], confirmed: &HashMap<String, Vec<String>>) {
+    for other in &seen[1..] {
+        assert!(other == &seen[0], "two observers saw {} and {}", seen[0].len(), other.len());
+    }
+    let mut by_sender: HashMap<&str, Vec<&String>> = HashMap::new();
+    for text in &seen[0] {
+        by_sender.entry(text.split(' ').next().unwrap_or_default()).or_default().push(text);
+    }
+    for (sender, texts) in confirmed {
+        let relayed = by_sender.get(sender.as_str()).map_or(&[][..], Vec::as_slice);
+        assert!(relayed.iter().copied().eq(texts), "{sender}: {relayed:?}, not {texts:?}");
+    }
+}
