@@ -22,6 +22,7 @@
 //! | [`server`] | starting and stopping; `listen`, `accept`, and what all threads share (`shared`) | contents of messages |
 //! | `refusal` | newcomers that are refused | |
 //! | [`limits`] | what the system allows | |
+//! | [`logging`] | the log, and that nobody waits for it | |
 //! | [`args`] | sizes, addresses, times and usage errors of the command lines | everything else |
 //!
 //! # Invariants
@@ -43,6 +44,7 @@ pub mod delivery;
 pub mod ids;
 mod kernel_queue;
 pub mod limits;
+pub mod logging;
 pub mod outbox;
 pub mod reason;
 mod refusal;

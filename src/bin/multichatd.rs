@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use getopts::{Matches, Options, ParsingStyle};
 use log::LevelFilter;
 use multichat::args::{self, UsageError, parse_address, parse_count, parse_seconds, parse_size};
+use multichat::logging;
 use multichat::server::{Config, PORT, Server};
 use multichat::text::Charset;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -66,8 +67,11 @@ fn run() -> Result<(), Failure> {
         return Err(args::stray(argument).into());
     }
     let config = config(&matches)?;
-    start_log(&matches);
-    serve(config)
+    let log = logging::start(log_level(&matches))
+        .map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))?;
+    let served = serve(config);
+    log.finish();
+    served
 }
 
 fn options() -> Options {
@@ -149,14 +153,13 @@ fn parse_dir(text: &str) -> Result<PathBuf, &'static str> {
     if text.is_empty() { Err("not a directory's name") } else { Ok(text.into()) }
 }
 
-fn start_log(matches: &Matches) {
-    let level = match (matches.opt_present("quiet"), matches.opt_count("verbose")) {
+fn log_level(matches: &Matches) -> LevelFilter {
+    match (matches.opt_present("quiet"), matches.opt_count("verbose")) {
         (true, _) => LevelFilter::Warn,
         (false, 0) => LevelFilter::Info,
         (false, 1) => LevelFilter::Debug,
         (false, _) => LevelFilter::Trace,
-    };
-    env_logger::Builder::new().filter_level(level).parse_default_env().format_target(false).init();
+    }
 }
 
 fn serve(config: Config) -> Result<(), Failure> {

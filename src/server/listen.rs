@@ -77,3 +77,33 @@ fn listen_on(address: SocketAddr, stall_timeout: Duration) -> io::Result<TcpList
         result => result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+    use std::net::TcpStream;
+
+    #[test]
+    fn every_connection_inherits_what_was_set_on_its_listener() {
+        let stall_timeout = Duration::from_secs(4);
+        let listener = listen_on(([127, 0, 0, 1], 0).into(), stall_timeout).unwrap();
+        let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let socket = SockRef::from(&accepted);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.keepalive().unwrap());
+        let probes = KEEPALIVE_INTERVAL * KEEPALIVE_PROBES;
+        assert!(socket.tcp_keepalive_time().unwrap() + probes < Duration::from_secs(120));
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+        assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_LIMIT);
+        assert_eq!(socket.read_timeout().unwrap(), Some(SILENCE_LIMIT));
+        // The kernel counts it in ticks of its own.
+        let write_timeout = socket.write_timeout().unwrap().unwrap();
+        assert!(write_timeout >= writer::tick(stall_timeout), "{write_timeout:?}");
+        assert!(write_timeout < writer::tick(stall_timeout) * 2, "{write_timeout:?}");
+    }
+}

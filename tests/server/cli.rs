@@ -1,8 +1,9 @@
 //! The command line: options, usage errors, failures at start, limits on clients, and the log.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use crate::common::{Peer, Process, Server, chat, multichatd};
 
@@ -276,4 +277,29 @@ fn a_nickname_cannot_forge_a_line_of_the_log() {
     let log = server.stop();
     assert!(!log.iter().any(|line| line.contains("ERROR]")), "{log:#?}");
     assert!(log.iter().any(|line| line.contains("is now \"\" ERROR forged\"")), "{log:#?}");
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    // Nothing may hang: a terminal that was stopped, or a pipe that nobody reads, is no reason to.
+    let mut command = multichatd(&["--listen", "127.0.0.1:0", "-vv"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut server = command.spawn().expect("start multichatd");
+    let mut line = String::new();
+    let out = server.stdout.take().expect("standard output is a pipe");
+    BufReader::new(out).read_line(&mut line).expect("read its first line");
+    let address = line.trim().trim_start_matches("listening on ").parse().expect("an address");
+    let mut peer = Peer::connect(address);
+    // Far more lines than a pipe takes.
+    let chats: Vec<u8> = (0..5000).flat_map(|id| chat(id, "x")).collect();
+    for (id, response) in (0..).zip(peer.send_while_reading(&chats, 5000)) {
+        assert_eq!(response.ok().number("Message-ID"), id);
+    }
+    let pid = rustix::process::Pid::from_child(&server);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("stop it");
+    assert!(server.wait().expect("wait for it").success());
+    let mut log = String::new();
+    let err = server.stderr.take().expect("standard error is a pipe");
+    BufReader::new(err).read_to_string(&mut log).expect("read the log");
+    assert!(log.contains("client 1: joined"), "{log}");
 }

@@ -1,0 +1,97 @@
+//! The log: through `log` and `env_logger` to standard error, by a thread of its own.
+//!
+//! Whoever logs never waits: where standard error is a terminal that was stopped, or a pipe that
+//! nobody reads, lines are left out and counted, and the room goes on.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use log::LevelFilter;
+
+/// How many lines may wait to be written.
+const LINES_LIMIT: usize = 1024;
+
+/// How long the end of the program waits for the last lines.
+const FINISH_LIMIT: Duration = Duration::from_secs(1);
+
+enum Entry {
+    Line(Vec<u8>),
+    /// To be answered when everything before it is written.
+    Flush(Sender<()>),
+}
+
+/// The log's other end, to be finished at the end of the program.
+#[derive(Debug)]
+pub struct Log {
+    entries: Sender<Entry>,
+}
+
+/// Where `env_logger` writes to.
+struct Lines {
+    entries: Sender<Entry>,
+    left_out: Arc<AtomicU64>,
+}
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.entries.try_send(Entry::Line(line.to_vec())).is_err() {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Starts the log at `level`, which `RUST_LOG` overrides.
+///
+/// # Errors
+/// Where its thread cannot be started.
+pub fn start(level: LevelFilter) -> io::Result<Log> {
+    let (entries, waiting) = bounded(LINES_LIMIT);
+    let left_out = Arc::new(AtomicU64::new(0));
+    let lines = Lines { entries: entries.clone(), left_out: Arc::clone(&left_out) };
+    thread::Builder::new().name("log".to_string()).spawn(move || write_out(&waiting, &left_out))?;
+    env_logger::Builder::new()
+        .filter_level(level)
+        .parse_default_env()
+        .format_target(false)
+        .target(env_logger::Target::Pipe(Box::new(lines)))
+        .init();
+    Ok(Log { entries })
+}
+
+fn write_out(waiting: &Receiver<Entry>, left_out: &AtomicU64) {
+    let mut stderr = io::stderr();
+    for entry in waiting {
+        // Where standard error is closed there is nobody to be told.
+        match entry {
+            Entry::Line(line) => {
+                let _ = stderr.write_all(&line);
+                let count = left_out.swap(0, Ordering::Relaxed);
+                if count > 0 {
+                    let _ = writeln!(stderr, "[{count} lines of the log are left out here]");
+                }
+            }
+            Entry::Flush(done) => {
+                let _ = done.send(());
+            }
+        }
+    }
+}
+
+impl Log {
+    /// Waits until all is written that was logged before; for a second at the most.
+    pub fn finish(&self) {
+        let (done, finished) = bounded(1);
+        if self.entries.send_timeout(Entry::Flush(done), FINISH_LIMIT).is_ok() {
+            let _ = finished.recv_timeout(FINISH_LIMIT);
+        }
+    }
+}
