@@ -191,6 +191,8 @@ if have traditional nc.traditional; then
     readme 'traditional -q 1' nc.traditional -q 1 "$host" "$port"
     with_bye traditional nc.traditional "$host" "$port"
     listens traditional nc.traditional "$host" "$port"
+    # shellcheck disable=SC2016 # the inner shell is to expand it
+    listens 'traditional </dev/null' sh -c 'exec nc.traditional "$1" "$2" </dev/null' sh "$host" "$port"
 fi
 if have ncat ncat; then
     readme ncat ncat "$host" "$port"
@@ -219,6 +221,28 @@ for shell in dash bash 'busybox sh'; do
         have "$netcat in $shell" "${netcat%% *}" && functions "$shell" "$netcat"
     done
 done
+
+# files NAME SENDER…: shares and fetches as the README shows it.
+files() {
+    case_name=$1
+    shift
+    shared=$(
+        {
+            printf 'Message-Type chat\nMessage-ID 1\nContent-Type jpg\nContent-Length %d\n\n' \
+                "$(wc -c <"$dir/data.tar.gz")"
+            cat "$dir/data.tar.gz"
+            printf 'Message-Type bye\nMessage-ID 2\n\n'
+        } | timeout 10 "$@" | tr -d '\r' | sed -n 's/^File-ID //p'
+    )
+    printf 'Message-Type fetch\nMessage-ID 1\nContent-Length %d\n\n%sMessage-Type bye\nMessage-ID 2\n\n' \
+        "${#shared}" "$shared" | timeout 10 "$@" | sed '1,/^\r$/d' >"$dir/fetched"
+    cmp "$dir/data.tar.gz" "$dir/fetched"
+    check "$case_name, share and fetch" 0 $?
+}
+for netcat in nc.openbsd nc.traditional ncat; do
+    have "$netcat, share and fetch" "$netcat" && files "$netcat" "$netcat" "$host" "$port"
+done
+have 'busybox, share and fetch' busybox && files busybox busybox nc "$host" "$port"
 
 kill -TERM "$server"
 wait "$server"
