@@ -20,7 +20,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 use log::{info, warn};
@@ -43,6 +43,10 @@ const BATCH_LIMIT: usize = 256 * 1024;
 
 /// How many batches in a row one session flushes before another one is asked to take over.
 const ROUNDS_LIMIT: u32 = 16;
+
+/// How long another thread is waited for that may know better why a connection is gone: it has
+/// returned from its system call already, and has at the most lost its processor since.
+const CAUSE_WAIT: Duration = Duration::from_millis(20);
 
 /// What delivery is bounded by.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +162,9 @@ impl Delivery {
 
     /// Takes a client out of the room, with the cause that later senders are told.
     pub fn leave(&self, outbox: &Arc<Outbox>, cause: Cause) {
+        if cause == Cause::Closed && outbox.stream().peer_addr().is_err() {
+            self.wait_for_cause(outbox.uid());
+        }
         if !self.room.leave(outbox, cause) {
             return;
         }
@@ -169,6 +176,17 @@ impl Delivery {
         }
         self.pressure.fall(uid);
         self.pressure.wake();
+    }
+
+    /// Lets another thread say why a connection is gone, if it is about to.
+    ///
+    /// The kernel tells of a reset once, to whichever of reader and writer asks first; to the other
+    /// one the connection looks closed.
+    fn wait_for_cause(&self, uid: Uid) {
+        let until = Instant::now() + CAUSE_WAIT;
+        while self.room.cause_of(uid).is_none() && Instant::now() < until {
+            thread::yield_now();
+        }
     }
 
     /// A write has failed: the client is gone. Its session goes on to read what came before.

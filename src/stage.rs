@@ -32,8 +32,6 @@ const EARLIER: Uid = Uid(0);
 
 const ARRIVING: &str = ".arriving.";
 const PRIVATE: &str = ".private.";
-/// Held locked while a server uses the directory.
-const LOCK: &str = ".lock";
 
 /// Shared files on disk.
 #[derive(Debug)]
@@ -275,9 +273,9 @@ impl Stage {
     }
 }
 
-/// Makes sure that no other server uses the directory.
+/// Makes sure that no other server uses the directory: it is locked itself, and holds no lock file.
 fn lock(dir: &Path) -> io::Result<File> {
-    let file = File::options().write(true).create(true).truncate(false).open(dir.join(LOCK))?;
+    let file = File::open(dir)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {

@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::net::TcpListener;
 use std::sync::Barrier;
-use std::time::Instant;
 
 use super::*;
 use crate::ids::MessageId;

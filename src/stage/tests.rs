@@ -101,16 +101,16 @@ fn public_files_survive_a_restart_and_private_ones_do_not() {
     arrival.len = 0;
     std::mem::forget(arrival);
     drop(stage);
-    assert_eq!(names(dir.path()), [".arriving.3", ".lock", ".private.2.jpg", "1.jpg"]);
+    assert_eq!(names(dir.path()), [".arriving.3", ".private.2.jpg", "1.jpg"]);
 
     let stage = Stage::open(Some(dir.path()), 1000).unwrap();
-    assert_eq!(names(dir.path()), [".lock", "1.jpg"]);
+    assert_eq!(names(dir.path()), ["1.jpg"]);
     assert_eq!(fetched(&stage, 1, TOM), Ok(b"public".to_vec()));
     assert_eq!(stage.list(ANN)[0].1.from, Uid(0));
     assert_eq!(fetched(&stage, 2, ANN), Err(Reason::NoSuchFile { id: FileId(2) }));
     assert_eq!(share(&stage, b"next", "txt", None), Ok(FileId(3)));
     stage.close();
-    assert_eq!(names(dir.path()), [".lock", "1.jpg", "3.txt"]);
+    assert_eq!(names(dir.path()), ["1.jpg", "3.txt"]);
 }
 
 #[test]

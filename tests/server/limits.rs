@@ -156,5 +156,5 @@ fn a_full_disk_is_an_error_for_that_share_and_the_server_goes_on() {
     let errors = server.log().seen.iter().filter(|line| line.contains("ERROR")).count();
     assert_eq!(errors, 1, "{:#?}", server.log().seen);
     let names = std::fs::read_dir(&stage).expect("read the stage").count();
-    assert_eq!(names, 2, "the file and the lock");
+    assert_eq!(names, 1, "the file");
 }
