@@ -27,6 +27,15 @@ test: ## unit tests, tests over real sockets, and every netcat that is there
 chaos: ## a minute of clients that do anything at random (CHAOS_SEED=… repeats one)
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --release --test server chaos -- --nocapture
 
+.PHONY: fuzz
+fuzz: ## fuzz the readers and the stage's names, FUZZ_SECONDS each (needs cargo-fuzz)
+	for target in reader names; do \
+		mkdir -p target/fuzz-corpus/$$target && \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz $$target \
+			target/fuzz-corpus/$$target tests/fuzz/corpus/$$target -- \
+			-max_total_time=$${FUZZ_SECONDS:-60} || exit; \
+	done
+
 .PHONY: check
 check: lint test ## all that has to pass, warnings denied
 

@@ -61,14 +61,12 @@ impl Acceptor {
 
     /// A failed `accept` never ends the server: the newcomer waits until there is room again.
     fn failed(&mut self, error: &io::Error) {
-        use io::ErrorKind::{
-            ConnectionAborted, ConnectionReset, Interrupted, TimedOut, WouldBlock,
-        };
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
         match error.kind() {
             // The newcomer has gone again.
             ConnectionAborted | ConnectionReset | Interrupted => return,
             // Nobody came for as long as a client may be silent: the listener has that timeout too.
-            WouldBlock | TimedOut => return,
+            WouldBlock => return,
             _ => {}
         }
         if self.trouble_said.is_due() {

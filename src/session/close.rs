@@ -49,9 +49,8 @@ fn drain(mut stream: &TcpStream) -> bool {
     let mut dropped = [0; 16 * 1024];
     match stream.read(&mut dropped) {
         Ok(count) => count > 0,
-        Err(error) => matches!(
-            error.kind(),
-            io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-        ),
+        Err(error) => {
+            matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+        }
     }
 }

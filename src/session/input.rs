@@ -155,7 +155,7 @@ pub(super) fn silent(inherited: Inherited) -> Ending {
 fn interrupted(error: &io::Error, inherited: Inherited) -> Option<Ending> {
     match error.kind() {
         io::ErrorKind::Interrupted => None,
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Some(silent(inherited)),
+        io::ErrorKind::WouldBlock => Some(silent(inherited)),
         _ => Some(Ending::Lost(crate::writer::cause_of(error))),
     }
 }

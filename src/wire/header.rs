@@ -165,9 +165,8 @@ fn read_line<R: BufRead>(
             Ok(chunk) => chunk,
             Err(error) => match error.kind() {
                 io::ErrorKind::Interrupted => continue,
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                    return Err(ReadError::TimedOut { inside: begun });
-                }
+                // Linux' word for a read timeout. `TimedOut` is something else: the connection is dead.
+                io::ErrorKind::WouldBlock => return Err(ReadError::TimedOut { inside: begun }),
                 _ => return Err(ReadError::Failed(error)),
             },
         };

@@ -424,6 +424,21 @@ fn silence_between_messages_is_told_from_silence_inside_one() {
 }
 
 #[test]
+fn a_dead_connection_is_not_taken_for_a_silent_one() {
+    // Keepalive ends a connection whose host has vanished with ETIMEDOUT, between messages as well.
+    struct Dead;
+    impl Read for Dead {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::TimedOut.into())
+        }
+    }
+    match read_client_message(&mut BufReader::new(Dead), &mut Vec::new()) {
+        Err(Fault { error: ReadError::Failed(_), .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn file_ids_are_digits_with_white_space_around() {
     assert_eq!(parse_file_id(b" 10\r\n"), Ok(FileId(10)));
     for body in [&b""[..], b"x", b"1 2", b"-1"] {
@@ -588,4 +603,20 @@ proptest! {
         // Reading a server message from the same bytes must end as well, one way or the other.
         let _ = read_server_message(&mut in_pieces(&bytes, sizes), &mut Vec::new());
     }
+}
+
+#[test]
+fn what_fuzzing_has_kept_is_read_the_same_in_every_split() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/reader");
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(corpus).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let Some((&size, bytes)) = bytes.split_first() else { continue };
+        let whole = read_one(&mut &bytes[..]);
+        let sizes = vec![usize::from(size).max(1)];
+        assert_eq!(read_one(&mut in_pieces(bytes, sizes)), whole, "{}", path.display());
+        inputs += 1;
+    }
+    assert!(inputs > 0, "no corpus in {corpus}");
 }
