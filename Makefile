@@ -27,6 +27,10 @@ test: ## unit tests, tests over real sockets, and every netcat that is there
 chaos: ## a minute of clients that do anything at random (CHAOS_SEED=… repeats one)
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --release --test server chaos -- --nocapture
 
+.PHONY: cable
+cable: all ## pull a cable between two network namespaces: two minutes, as root
+	tests/cable.sh
+
 .PHONY: fuzz
 fuzz: ## fuzz the readers and the stage's names, FUZZ_SECONDS each (needs cargo-fuzz)
 	for target in reader names; do \
