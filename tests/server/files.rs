@@ -5,9 +5,23 @@ mod extensions;
 mod limits;
 mod stage;
 
+use std::fs;
+use std::path::Path;
 use std::thread;
 
 use crate::common::{LONG_DEADLINE, Server, assert_same_bytes, message, pattern};
+
+/// The files that somebody sees who looks into the stage, sorted.
+fn visible(stage: &Path) -> Vec<String> {
+    let entries = fs::read_dir(stage)
+        .expect("read the stage")
+        .map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<_> =
+        entries.map(|name| name.into_string().expect("a name in UTF-8")).collect();
+    names.retain(|name| !name.starts_with('.'));
+    names.sort();
+    names
+}
 
 #[test]
 fn share_is_staged_and_only_its_header_is_relayed() {

@@ -161,26 +161,19 @@ impl Peer {
         self.taken += bytes.len();
     }
 
-    /// Reads and drops up to `len` bytes of what the socket has, as a slow reader does.
+    /// Reads at most `len` bytes and keeps them for later, as a slow reader does; `false` once the
+    /// connection has ended in some way.
     #[track_caller]
-    pub(crate) fn take_some(&mut self, len: usize) -> usize {
+    pub(crate) fn read_some(&mut self, len: usize) -> bool {
         self.stream.set_read_timeout(Some(self.deadline)).expect("set a read timeout");
         let mut chunk = vec![0; len];
-        self.stream.read(&mut chunk).unwrap_or(0)
-    }
-
-    /// Reads up to `len` bytes of what the socket has, and past what was read before.
-    #[track_caller]
-    pub(crate) fn take_bytes(&mut self, len: usize) -> Vec<u8> {
-        let mut bytes = self.take_all();
-        if bytes.is_empty() {
-            self.stream.set_read_timeout(Some(self.deadline)).expect("set a read timeout");
-            bytes.resize(len, 0);
-            let count = self.stream.read(&mut bytes).expect("read from the server");
-            assert!(count > 0, "client {}: the server closed the connection", self.uid);
-            bytes.truncate(count);
-        }
-        bytes
+        let len = match self.stream.read(&mut chunk) {
+            Ok(len) => len,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+            Err(error) => self.fail(&|| "something to read".to_owned(), &error.to_string()),
+        };
+        self.got.extend_from_slice(&chunk[..len]);
+        len > 0
     }
 
     /// Reads up to the orderly end of the connection.

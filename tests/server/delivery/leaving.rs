@@ -138,12 +138,13 @@ fn what_was_sent_whole_before_a_reset_is_relayed() {
     let mut receiver = server.join();
     for round in 0..20 {
         let mut sender = server.connect();
-        sender.send(
-            [chat(1, format!("whole {round}")), chat(2, "half a text")[..30].to_vec()].concat(),
-        );
-        // The relay shows that it was read; a reset throws away what was not.
-        assert_eq!(receiver.relay().text(), format!("whole {round}"));
+        let texts = (0..10).flat_map(|nth| chat(nth, format!("text {round} {nth}")));
+        sender.send(texts.collect::<Vec<_>>());
+        sender.send("Message-Type chat\nMessage-ID 10\nContent-Length 10\n\nhalf");
         sender.reset();
+        for nth in 0..10 {
+            assert_eq!(receiver.relay().text(), format!("text {round} {nth}"));
+        }
     }
     while receiver.uids() != [1] {}
     receiver.expect_nothing();

@@ -6,6 +6,8 @@ use tempfile::tempdir;
 
 use crate::common::{Server, message, pattern};
 
+use super::visible;
+
 const ALLOWED: [&str; 16] = [
     "jpg",
     "JPG",
@@ -97,15 +99,7 @@ fn extension_that_is_not_allowed_is_refused_and_nothing_is_staged() {
     let names: Vec<_> =
         fs::read_dir(top.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["stage"]);
-    assert_eq!(plain_files(&stage), 0);
-}
-
-/// How many files the stage shows to those who look at it.
-fn plain_files(stage: &std::path::Path) -> usize {
-    let names = fs::read_dir(stage)
-        .expect("read the stage")
-        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
-    names.filter(|name| !name.starts_with('.')).count()
+    assert_eq!(visible(&stage), [""; 0]);
 }
 
 #[test]

@@ -8,20 +8,10 @@ use tempfile::tempdir;
 
 use crate::common::{Server, assert_same_bytes, pattern};
 
+use super::visible;
+
 fn start_over(stage: &Path) -> Server {
     Server::with(&["--stage", stage.to_str().expect("a path in UTF-8")])
-}
-
-/// The files that somebody sees who looks into the stage, sorted.
-fn visible(stage: &Path) -> Vec<String> {
-    let entries = fs::read_dir(stage)
-        .expect("read the stage")
-        .map(|entry| entry.expect("an entry").file_name());
-    let mut names: Vec<_> =
-        entries.map(|name| name.into_string().expect("a name in UTF-8")).collect();
-    names.retain(|name| !name.starts_with('.'));
-    names.sort();
-    names
 }
 
 #[test]
