@@ -303,3 +303,48 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
     BufReader::new(err).read_to_string(&mut log).expect("read the log");
     assert!(log.contains("client 1: joined"), "{log}");
 }
+
+#[test]
+fn a_host_alone_is_listened_to_on_port_8080() {
+    // §2.3.1.1: "a server instance must be started and listening on port 8080": the port where HOST
+    // is given alone.
+    let id = std::process::id();
+    let host = format!("127.{}.{}.8", 1 + id % 250, 1 + id / 250 % 250);
+    let mut server = Process::spawn(multichatd(&["--listen", &host]));
+    // Where something else on this machine has that port on all addresses, that is what it says.
+    let said = match server.out.first_line() {
+        Some(line) => line,
+        None => server.log.wait_for("cannot listen on"),
+    };
+    assert!(said.contains(&format!("{host}:8080")), "{said}");
+}
+
+#[test]
+fn no_level_of_the_log_holds_a_body_or_a_control_character() {
+    // Bodies are never logged, and what a peer sends can forge nothing there.
+    let server = Server::with_log_filter(&["-vv"], Some("trace"));
+    let (mut tom, ann) = (server.join(), server.join());
+    tom.say("the secret body").ok();
+    tom.say_to(ann.uid, "the secret body").ok();
+    let id = tom.share("txt", "the secret content").ok().number("File-ID");
+    tom.fetch(id).ok();
+    tom.set_nickname("secret\u{1b}[2J").reason();
+    tom.share_to(ann.uid, "../secret\t", "").reason();
+    for hostile in [
+        "Message-Type \u{1b}]0;owned\u{7}\nMessage-ID 1\nContent-Length 0\n\n",
+        "\u{1b}[2J\u{9b}2J\r[2026-01-01T00:00:00Z ERROR] forged\n\n",
+        "Message-Type chat\nMessage-ID 1\nX \u{202e}\u{85}\n\n",
+    ] {
+        let mut peer = server.connect();
+        peer.send(hostile);
+        peer.response().reason();
+        peer.expect_end();
+    }
+    let log = server.stop();
+    for line in &log {
+        assert!(!line.contains("the secret"), "{line}");
+        assert!(!line.contains(char::is_control) && !line.contains('\u{202e}'), "{line:?}");
+        assert!(line.starts_with('['), "not a line of the log: {line:?}");
+    }
+    assert!(log.iter().any(|line| line.contains("client 1")), "{log:#?}");
+}

@@ -28,8 +28,8 @@ fn public_text_goes_to_every_other_active_client() {
 
 #[test]
 fn public_text_without_other_clients_is_ok() {
-    // §2.3.2.2: "If there is no other active clients connected to chat room, the client message shall be discarded, and also
-    // a response message with "Status Ok" should be generated".
+    // §2.3.2.2: "If there is no other active clients connected to chat room, the client message
+    // shall be discarded, and also a response message with "Status Ok" should be generated".
     let server = Server::start();
     let mut alone = server.join();
     alone.send(chat(22, "anybody?"));
@@ -41,7 +41,8 @@ fn public_text_without_other_clients_is_ok() {
 
 #[test]
 fn client_that_has_said_nothing_gets_what_is_sent() {
-    // §2.3.1.2: "Once connected to server, client shall be assigned a unique ID": it is active from then on.
+    // §2.3.1.2: "Once connected to server, client shall be assigned a unique ID": it is active from
+    // then on.
     let server = Server::start();
     let mut sender = server.join();
     let mut silent = server.connect();
@@ -65,7 +66,8 @@ fn private_text_goes_to_its_receiver_alone() {
 
 #[test]
 fn private_text_to_oneself_comes_back_before_its_response() {
-    // §2.3.2.1 knows no exception: one's own UID is a UID like any other; the response follows the relay.
+    // §2.3.2.1 knows no exception: one's own UID is a UID like any other; the response follows the
+    // relay.
     let server = Server::start();
     let (mut client, mut other) = (server.join(), server.join());
     client.send(message("Message-Type chat\nMessage-ID 7\nTo 1", "note"));
@@ -100,8 +102,8 @@ fn to_is_written_as_a_number() {
 
 #[test]
 fn ok_means_that_the_text_was_queued_for_every_receiver() {
-    // §2.2.1.3: "Status Ok" indicates the message has been successfully relayed: once it has come, the text comes before
-    // the answer to anything that a receiver asks from then on.
+    // §2.2.1.3: "Status Ok" indicates the message has been successfully relayed: once it has come,
+    // the text comes before the answer to anything that a receiver asks from then on.
     let server = Server::start();
     let mut sender = server.join();
     let mut receivers: Vec<_> = (0..10).map(|_| server.join()).collect();

@@ -1,5 +1,5 @@
-//! The draft's examples (§3), run as transcripts: what is sent is written as the draft writes it, ` \r\n` and all; what
-//! comes back is compared byte for byte.
+//! The draft's examples (§3), run as transcripts: what is sent is written as the draft writes it, `
+//! \r\n` and all; what comes back is compared byte for byte.
 
 use crate::common::{Peer, Server, pattern};
 
@@ -102,7 +102,8 @@ fn chat_is_relayed_and_answered_as_in_the_examples() {
 
 #[test]
 fn file_is_shared_and_fetched_as_in_the_examples() {
-    // §3.2; the response to the chat is "in the same format", with the File-ID that the sharer would not learn otherwise.
+    // §3.2; the response to the chat is "in the same format", with the File-ID that the sharer
+    // would not learn otherwise.
     let server = Server::start();
     let (mut tom, mut bob) = (tom(&server), server.join());
     for file_id in 1..10 {
@@ -140,7 +141,8 @@ fn bye_is_not_answered() {
 
 #[test]
 fn private_chat_is_relayed_with_to_before_from() {
-    // §2.3.2.1: "a "From" field with sender UID shall be appended"; the order of the fields is that of §2.2.1.1.
+    // §2.3.2.1: "a "From" field with sender UID shall be appended"; the order of the fields is that
+    // of §2.2.1.1.
     let server = Server::start();
     let (mut tom, mut bob, mut eve) = (tom(&server), server.join(), server.join());
     tom.send(CHAT.replace("Content-Type text", "To 2 \r\nContent-Type text"));

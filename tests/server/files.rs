@@ -25,13 +25,14 @@ fn visible(stage: &Path) -> Vec<String> {
 
 #[test]
 fn share_is_staged_and_only_its_header_is_relayed() {
-    // §2.3.3.1: "server should stage the payload, assign a file ID to the payload, append the file ID to the header, and
-    // relay only the header like a text message".
+    // §2.3.3.1: "server should stage the payload, assign a file ID to the payload, append the file
+    // ID to the header, and relay only the header like a text message".
     let server = Server::start();
     let (mut sharer, mut other) = (server.join(), server.join());
     sharer.send(message("Message-Type chat\nMessage-ID 25\nContent-Type jpg", pattern(1, 3000)));
     other.expect(
-        "Message-Type chat\r\nFrom 1\r\nFile-ID 1\r\nContent-Type jpg\r\nContent-Length 3000\r\n\r\n",
+        "Message-Type chat\r\nFrom 1\r\nFile-ID 1\r\n\
+         Content-Type jpg\r\nContent-Length 3000\r\n\r\n",
     );
     sharer.expect(
         "Status Ok\r\nMessage-Type chat\r\nMessage-ID 25\r\nFile-ID 1\r\n\
@@ -51,7 +52,8 @@ fn share_without_other_clients_is_staged_all_the_same() {
 
 #[test]
 fn fetch_gives_the_content_as_it_was_shared() {
-    // §2.3.3.2: "server sends a response message with the binary payload", whatever the size and the bytes.
+    // §2.3.3.2: "server sends a response message with the binary payload", whatever the size and
+    // the bytes.
     let server = Server::start();
     let (mut sharer, mut other) = (server.join(), server.join());
     for (nth, len) in (1..).zip([0, 1, 2, 1023, 4096, 65_535, 65_536, 65_537, 1 << 20, 16 << 20]) {
@@ -74,7 +76,8 @@ fn fetch_gives_the_content_as_it_was_shared() {
 
 #[test]
 fn content_that_looks_like_messages_is_not_read_as_such() {
-    // §2.1.2: "The end of message body is marked by header field "Content-Length"", in both directions.
+    // §2.1.2: "The end of message body is marked by header field "Content-Length"", in both
+    // directions.
     let server = Server::start();
     let (mut sharer, mut other) = (server.join(), server.join());
     let content = message("Message-Type chat\nMessage-ID 1", "from within").repeat(1000);
@@ -127,7 +130,8 @@ fn fetches_in_a_row_are_answered_in_order() {
 
 #[test]
 fn relays_never_come_inside_a_file() {
-    // A file is written whole before what others say meanwhile: its bytes are counted by Content-Length.
+    // A file is written whole before what others say meanwhile: its bytes are counted by
+    // Content-Length.
     let server = Server::start();
     let (mut fetcher, mut talker) = (server.join(), server.join());
     let content = pattern(7, 8 << 20);

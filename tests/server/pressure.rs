@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use crate::common::{DEADLINE, LONG_DEADLINE, Peer, Server, chat, message};
 
-/// Reads `len` bytes at a time, at the pace of a clock, until the connection ends or `bytes` have come.
+/// Reads `len` bytes at a time, at the pace of a clock, until the connection ends or `bytes` have
+/// come.
 ///
 /// A slow reader is one that is slow by the clock; nothing is synchronised by it.
 #[track_caller]
@@ -57,8 +58,9 @@ fn expect_flood(reader: &mut Peer, texts: Range<usize>, len: usize) {
 
 #[test]
 fn fast_sender_slows_down_and_its_readers_lose_nothing() {
-    // When a receiver has more than the queue limit waiting, the server stops reading from whoever adds to it, until the queue
-    // has fallen to half: nobody loses anything, and nobody is disconnected because another one sends fast.
+    // When a receiver has more than the queue limit waiting, the server stops reading from whoever
+    // adds to it, until the queue has fallen to half: nobody loses anything, and nobody is
+    // disconnected because another one sends fast.
     let server = Server::with(&["--queue-limit", "64k"]);
     let mut sender = server.join();
     let (mut slow, mut quick) = (server.join_with_small_buffer(), server.join());
@@ -74,7 +76,8 @@ fn fast_sender_slows_down_and_its_readers_lose_nothing() {
 
 #[test]
 fn reader_that_starts_late_finds_everything() {
-    // What waits for a client that has not read yet is kept, over the queue limit too: the sender waits for it.
+    // What waits for a client that has not read yet is kept, over the queue limit too: the sender
+    // waits for it.
     let server = Server::with(&["--queue-limit", "64k"]);
     let (mut sender, mut reader) = (server.join(), server.join_with_small_buffer());
     for round in 0..3 {
@@ -100,7 +103,8 @@ fn reader_that_starts_late_finds_everything() {
 
 #[test]
 fn many_senders_to_one_slow_reader_are_all_slowed_down() {
-    // The limit is soft by one message for each sender; nothing is lost, and each sender's order is kept.
+    // The limit is soft by one message for each sender; nothing is lost, and each sender's order is
+    // kept.
     let server = Server::with(&["--queue-limit", "64k"]);
     let mut reader = server.join_with_small_buffer();
     reader.deadline = LONG_DEADLINE;
@@ -131,8 +135,8 @@ fn many_senders_to_one_slow_reader_are_all_slowed_down() {
 
 #[test]
 fn reader_that_keeps_taking_a_little_is_never_cut_off() {
-    // Disconnected is who has taken nothing for the stall timeout, not who is slow: here all that waits takes several times
-    // that long, and stays below the queue limit.
+    // Disconnected is who has taken nothing for the stall timeout, not who is slow: here all that
+    // waits takes several times that long, and stays below the queue limit.
     let server = Server::with(&["--stall-timeout", "1"]);
     let (mut sender, mut slow) = (server.join(), server.join_with_small_buffer());
     flood(&mut sender, 300, 1000);
@@ -143,8 +147,8 @@ fn reader_that_keeps_taking_a_little_is_never_cut_off() {
 
 #[test]
 fn reader_that_is_too_slow_is_cut_off_and_its_sender_told() {
-    // One whose queue went over the limit and has not fallen to half within the stall timeout is disconnected: it read too
-    // slowly, though it never stopped.
+    // One whose queue went over the limit and has not fallen to half within the stall timeout is
+    // disconnected: it read too slowly, though it never stopped.
     let server = Server::with(&["--stall-timeout", "1", "--queue-limit", "1M"]);
     let (mut sender, mut slow) = (server.join(), server.join_with_small_buffer());
     sender.deadline = LONG_DEADLINE;
@@ -160,7 +164,8 @@ fn reader_that_is_too_slow_is_cut_off_and_its_sender_told() {
 
 #[test]
 fn clients_that_flood_each_other_lose_nothing() {
-    // Each is slowed down for the others and still reads: nobody waits for somebody who waits for him.
+    // Each is slowed down for the others and still reads: nobody waits for somebody who waits for
+    // him.
     let server = Server::with(&["--queue-limit", "64k"]);
     let clients: Vec<_> = (0..6).map(|_| server.join()).collect();
     thread::scope(|scope| {

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::common::{Server, chat, pattern};
+use crate::common::{Server, chat, message, pattern};
 
 #[test]
 fn sigint_and_sigterm_end_it_with_status_0() {
@@ -103,4 +103,54 @@ fn the_temporary_stage_is_removed_with_what_it_holds() {
     server.signal(Signal::TERM);
     assert!(server.wait().success());
     assert_eq!(fs::read_dir(server.temp()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_on_its_way_still_arrives_whole() {
+    // What is queued is written, for a bounded time: a file whose header has promised its length too.
+    let mut server = Server::start();
+    let mut sharer = server.join();
+    let content = pattern(5, 4 << 20);
+    sharer.share("bin", &content).ok();
+    let mut fetcher = server.join_with_small_buffer();
+    fetcher.send(message("Message-Type fetch\nMessage-ID 5", "1"));
+    fetcher.expect("Status Ok\r\n");
+    server.signal(Signal::TERM);
+    // The end of another client's connection shows that the server is stopping.
+    sharer.expect_end();
+    fetcher.expect(
+        "Message-Type fetch\r\nMessage-ID 5\r\nContent-Type bin\r\nContent-Length 4194304\r\n\r\n",
+    );
+    fetcher.expect(&content);
+    fetcher.expect_end();
+    assert!(server.wait().success());
+}
+
+#[test]
+fn a_kept_stage_holds_whole_files_only_after_a_stop() {
+    // `--stage DIR` keeps shared files; a share that is still arriving leaves nothing behind.
+    let stage = tempfile::tempdir().unwrap();
+    let mut server = Server::with(&["--stage", stage.path().to_str().unwrap()]);
+    let mut sharer = server.join();
+    sharer.share("txt", "whole").ok();
+    let mut other = server.join();
+    other.send("Message-Type chat\nMessage-ID 9\nContent-Type bin\nContent-Length 1000000\n\nhalf");
+    sharer.sync();
+    server.signal(Signal::INT);
+    assert!(server.wait().success());
+    let entries = fs::read_dir(stage.path()).unwrap().map(|entry| entry.unwrap());
+    let kept: Vec<_> = entries.filter(|entry| entry.metadata().unwrap().len() > 0).collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(fs::read_to_string(stage.path().join("1.txt")).unwrap(), "whole");
+}
+
+#[test]
+fn clients_that_never_close_do_not_hold_the_end_up() {
+    // The server closes their connections; it does not wait for them.
+    let mut server = Server::start();
+    let idle: Vec<_> = (0..50).map(|_| server.join()).collect();
+    let silent: Vec<_> = (0..50).map(|_| server.connect()).collect();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    drop((idle, silent));
 }

@@ -35,10 +35,11 @@ pub(crate) struct ServerMessage {
 }
 
 impl ServerMessage {
-    /// Takes one message from the start of `bytes`, and says how long it was; `None` if more has to come.
+    /// Takes one message from the start of `bytes`, and says how long it was; `None` if more has to
+    /// come.
     ///
-    /// It is as strict as the server's writing should be: one space, `\r\n`, a true `Content-Length`. A relayed file,
-    /// which has a File-ID, has no body.
+    /// It is as strict as the server's writing should be: one space, `\r\n`, a true
+    /// `Content-Length`. A relayed file, which has a File-ID, has no body.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, String> {
         let mut fields = Vec::new();
         let mut rest = bytes;
@@ -105,7 +106,8 @@ impl ServerMessage {
         self
     }
 
-    /// The reason of a `Status Error`, which is one line and tells nothing of the server's inside or of addresses.
+    /// The reason of a `Status Error`, which is one line and tells nothing of the server's inside
+    /// or of addresses.
     #[track_caller]
     pub(crate) fn reason(&self) -> &str {
         assert_eq!(self.field("Status"), "Error", "in {self:?}");

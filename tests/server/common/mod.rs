@@ -33,7 +33,8 @@ pub(crate) fn show(bytes: &[u8]) -> String {
     )
 }
 
-/// `len` bytes that differ from each other, from those of another `seed`, and hold every byte value.
+/// `len` bytes that differ from each other, from those of another `seed`, and hold every byte
+/// value.
 pub(crate) fn pattern(seed: u32, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
     let mut bytes = Vec::with_capacity(len + 3);

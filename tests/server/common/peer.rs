@@ -30,7 +30,8 @@ impl Peer {
         Self::over(TcpStream::connect_timeout(&address, DEADLINE).expect("connect to the server"))
     }
 
-    /// A peer whose kernel takes only a few kB for it, so that the server notices when it does not read.
+    /// A peer whose kernel takes only a few kB for it, so that the server notices when it does not
+    /// read.
     pub(crate) fn connect_with_small_buffer(address: SocketAddr) -> Self {
         let socket =
             Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
@@ -375,7 +376,8 @@ impl Peer {
         answer.text().lines().map(|line| line.parse().expect("a UID on every line")).collect()
     }
 
-    /// Everything that had been queued for this client by now: what comes before the answer to a query.
+    /// Everything that had been queued for this client by now: what comes before the answer to a
+    /// query.
     #[track_caller]
     pub(crate) fn sync(&mut self) -> Vec<ServerMessage> {
         let answer = self.query("self").ok();

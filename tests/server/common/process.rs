@@ -123,6 +123,19 @@ impl Lines {
         &self.seen[index]
     }
 
+    /// The first line; `None` if the pipe is closed without one.
+    #[track_caller]
+    pub(crate) fn first_line(&mut self) -> Option<String> {
+        if self.seen.is_empty() {
+            match self.coming.recv_timeout(DEADLINE) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => {}
+                Err(why) => panic!("{why}: no line on {}", self.pipe),
+            }
+        }
+        self.seen.first().cloned()
+    }
+
     /// All lines, once the pipe is closed.
     #[track_caller]
     pub(crate) fn until_end(&mut self, until: Instant) -> &[String] {

@@ -26,7 +26,8 @@ fn text_to_one_who_said_bye_is_refused_with_that_cause() {
 
 #[test]
 fn text_to_one_who_closed_is_refused_with_that_cause() {
-    // §2.3.4: a client that "ends the session without issuing a "bye"" has left at once: its connection is being read.
+    // §2.3.4: a client that "ends the session without issuing a "bye"" has left at once: its
+    // connection is being read.
     let reason = reason_after(drop);
     assert!(reason.contains("it closed the connection"), "{reason}");
 }
@@ -51,8 +52,9 @@ fn text_to_one_whose_connection_was_reset_is_refused_with_that_cause() {
 
 #[test]
 fn text_to_one_whose_connection_is_just_reset_is_refused_whoever_notices_first() {
-    // §2.3.4: "server shall detect the closed connection when attempting to relay message" and "include the cause of delivery
-    // failure in the response message sent back to the original message sender".
+    // §2.3.4: "server shall detect the closed connection when attempting to relay message" and
+    // "include the cause of delivery failure in the response message sent back to the original
+    // message sender".
     let server = Server::start();
     let mut sender = server.join();
     for _ in 0..50 {
@@ -75,7 +77,8 @@ fn text_to_one_whose_connection_is_just_reset_is_refused_whoever_notices_first()
 
 #[test]
 fn public_text_that_reaches_some_is_ok_though_another_is_just_reset() {
-    // §2.3.4, for a public message: Ok since it reached others; the cause is in the body if the relay found it out.
+    // §2.3.4, for a public message: Ok since it reached others; the cause is in the body if the
+    // relay found it out.
     let server = Server::start();
     let (mut sender, mut stayer) = (server.join(), server.join());
     for round in 0..50 {
@@ -133,7 +136,8 @@ fn cause_stays_known_while_others_come_and_go() {
 
 #[test]
 fn what_was_sent_whole_before_a_reset_is_relayed() {
-    // What a client sent whole before its connection broke counts, though its response may reach nobody.
+    // What a client sent whole before its connection broke counts, though its response may reach
+    // nobody.
     let server = Server::start();
     let mut receiver = server.join();
     for round in 0..20 {
@@ -152,7 +156,8 @@ fn what_was_sent_whole_before_a_reset_is_relayed() {
 
 #[test]
 fn bye_and_close_at_once_counts_as_bye() {
-    // §2.3.4: "client must send a "bye" message before closing the socket", and need not wait for the server.
+    // §2.3.4: "client must send a "bye" message before closing the socket", and need not wait for
+    // the server.
     let reason = reason_after(|mut leaver| leaver.send("Message-Type bye\nMessage-ID 1\n\n"));
     assert!(reason.contains("it said bye"), "{reason}");
 }

@@ -4,7 +4,8 @@ use crate::common::{Server, show};
 
 #[test]
 fn nickname_is_told_with_every_relay_from_then_on() {
-    // §2.2: "If the sender has provided a nickname, the nickname should be included in header field "Sender-Nickname"".
+    // §2.2: "If the sender has provided a nickname, the nickname should be included in header field
+    // "Sender-Nickname"".
     let server = Server::start();
     let (mut sender, mut receiver) = (server.join(), server.join());
     sender.say("one").ok();
@@ -104,7 +105,8 @@ const REFUSED: [(&str, &[u8]); 31] = [
 
 #[test]
 fn nickname_that_is_not_allowed_is_refused_and_the_old_one_stays() {
-    // A nickname can never add a header line to a relay, nor reach a terminal as a control sequence.
+    // A nickname can never add a header line to a relay, nor reach a terminal as a control
+    // sequence.
     let server = Server::start();
     let (mut client, mut other) = (server.join(), server.join());
     client.set_nickname("Huck").ok();
@@ -159,7 +161,8 @@ fn setting_a_nickname_is_not_relayed() {
 
 #[test]
 fn ascii_option_refuses_nicknames_that_are_not_ascii() {
-    // §1.3.5: a header is "composed in lines of ASCII texts"; `--ascii` holds nicknames to the letter of the draft.
+    // §1.3.5: a header is "composed in lines of ASCII texts"; `--ascii` holds nicknames to the
+    // letter of the draft.
     let server = Server::with(&["--ascii"]);
     let mut client = server.join();
     client.set_nickname("Zoe").ok();

@@ -13,7 +13,8 @@ fn spoken(relay: &ServerMessage) -> (u64, String) {
     (relay.number("From"), relay.text().to_owned())
 }
 
-/// Sends all texts without waiting, and meanwhile reads what the others send and the responses, in their order.
+/// Sends all texts without waiting, and meanwhile reads what the others send and the responses, in
+/// their order.
 fn talk(mut client: Peer) -> (u64, Vec<(u64, String)>) {
     let mut writer = client.writer();
     let mut heard = Vec::new();
@@ -40,7 +41,8 @@ fn talk(mut client: Peer) -> (u64, Vec<(u64, String)>) {
 
 #[test]
 fn everybody_sees_public_texts_in_the_same_order_none_lost_none_twice() {
-    // §1.1: "in-order message delivery": from each sender in the order sent, and for all receivers in the same order.
+    // §1.1: "in-order message delivery": from each sender in the order sent, and for all receivers
+    // in the same order.
     let server = Server::start();
     let mut watcher = server.join();
     let clients: Vec<_> = (0..CLIENTS).map(|_| server.join()).collect();

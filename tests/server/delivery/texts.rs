@@ -76,7 +76,8 @@ fn text_with_control_characters_or_not_utf8_is_refused() {
 
 #[test]
 fn content_type_text_and_none_are_the_same() {
-    // §2.1.1.2: "when sending text message, the field value should be "text""; without the field it is a text too.
+    // §2.1.1.2: "when sending text message, the field value should be "text""; without the field it
+    // is a text too.
     let server = Server::start();
     let (mut sender, mut receiver) = (server.join(), server.join());
     for field in ["", "\nContent-Type text", "\nContent-Type TEXT", "\nContent-Type Text"] {

@@ -9,12 +9,14 @@ fn words(reason: &str) -> String {
 
 #[test]
 fn private_file_is_relayed_to_its_receiver_alone() {
-    // §2.3.3.1: like a text message, so §2.3.2.1 holds: "exclusively relayed to the client designated by UID".
+    // §2.3.3.1: like a text message, so §2.3.2.1 holds: "exclusively relayed to the client
+    // designated by UID".
     let server = Server::start();
     let (mut sharer, mut receiver, mut other) = (server.join(), server.join(), server.join());
     sharer.send(message("Message-Type chat\nMessage-ID 25\nTo 2\nContent-Type jpg", "content"));
     receiver.expect(
-        "Message-Type chat\r\nTo 2\r\nFrom 1\r\nFile-ID 1\r\nContent-Type jpg\r\nContent-Length 7\r\n\r\n",
+        "Message-Type chat\r\nTo 2\r\nFrom 1\r\nFile-ID 1\r\n\
+         Content-Type jpg\r\nContent-Length 7\r\n\r\n",
     );
     assert_eq!(sharer.response().ok().number("File-ID"), 1);
     other.expect_nothing();
@@ -59,7 +61,8 @@ fn file_that_never_was_is_evicted_or_is_for_others_is_refused_in_the_same_words(
 
 #[test]
 fn query_files_lists_what_the_asker_may_fetch() {
-    // A body `files` asks for `File-ID Content-Type Content-Length From`, a line each, ascending by File-ID.
+    // A body `files` asks for `File-ID Content-Type Content-Length From`, a line each, ascending by
+    // File-ID.
     let server = Server::start();
     let (mut one, mut two, mut three) = (server.join(), server.join(), server.join());
     one.share("jpg", "12345").ok();

@@ -63,7 +63,8 @@ const REFUSED: [&str; 31] = [
 
 #[test]
 fn extension_that_is_allowed_is_relayed_listed_and_fetched_as_it_came() {
-    // §2.1.1.1: "{filename extension}": letters, digits, `_`, `+`, `-` and single dots within, at most 32 bytes.
+    // §2.1.1.1: "{filename extension}": letters, digits, `_`, `+`, `-` and single dots within, at
+    // most 32 bytes.
     let stage = tempdir().unwrap();
     let server = Server::with(&["--stage", stage.path().to_str().unwrap()]);
     let (mut sharer, mut other) = (server.join(), server.join());

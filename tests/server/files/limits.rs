@@ -8,7 +8,8 @@ use crate::common::{Server, assert_same_bytes, chat, pattern};
 
 #[test]
 fn file_may_have_16_mib_and_no_more() {
-    // R2: "Small-sized file sharing is also supported": at most 16 MiB unless `--max-file` says otherwise.
+    // R2: "Small-sized file sharing is also supported": at most 16 MiB unless `--max-file` says
+    // otherwise.
     let server = Server::start();
     let (mut sharer, mut other) = (server.join(), server.join());
     sharer.share("bin", pattern(1, 16 << 20)).ok();
@@ -85,8 +86,10 @@ fn file_that_is_being_fetched_when_it_is_evicted_still_comes_whole() {
     fetcher.relay();
     fetcher.send("Message-Type fetch\nMessage-ID 1\nContent-Length 1\n\n1");
     // The server has begun to answer; the rest waits for the reader.
-    let head = "Status Ok\r\nMessage-Type fetch\r\nMessage-ID 1\r\nContent-Type bin\r\nContent-Length 8388608\r\n\r\n";
-    fetcher.expect(head);
+    fetcher.expect(
+        "Status Ok\r\nMessage-Type fetch\r\nMessage-ID 1\r\n\
+         Content-Type bin\r\nContent-Length 8388608\r\n\r\n",
+    );
     sharer.share("bin", pattern(2, 8 << 20)).ok();
     assert!(!sharer.fetch(1).reason().is_empty());
     fetcher.expect(&content);
@@ -95,7 +98,8 @@ fn file_that_is_being_fetched_when_it_is_evicted_still_comes_whole() {
 
 #[test]
 fn shares_under_way_are_held_to_the_stage_limit_together() {
-    // What is still arriving, all shares together, is held to the same limit, so that a disk cannot be filled.
+    // What is still arriving, all shares together, is held to the same limit, so that a disk cannot
+    // be filled.
     let server = Server::with(&["--stage-limit", "10k"]);
     let mut sharers: Vec<_> = (0..5).map(|_| server.join()).collect();
     for sharer in &mut sharers {
@@ -111,7 +115,8 @@ fn shares_under_way_are_held_to_the_stage_limit_together() {
             assert!(!response.reason().is_empty());
         }
     }
-    // Some may have been let in after others were done; what is staged in the end is within the limit in any case.
+    // Some may have been let in after others were done; what is staged in the end is within the
+    // limit in any case.
     assert!(refused <= 2, "{refused}");
     let listed = sharers[0].query("files").ok();
     let staged: u64 = listed
@@ -125,7 +130,8 @@ fn shares_under_way_are_held_to_the_stage_limit_together() {
 
 #[test]
 fn share_that_is_cut_short_leaves_nothing_behind() {
-    // A share that does not arrive whole leaves nothing behind; neither an end of input nor a reset does.
+    // A share that does not arrive whole leaves nothing behind; neither an end of input nor a reset
+    // does.
     let stage = tempdir().unwrap();
     let server = Server::with(&["--stage", stage.path().to_str().unwrap()]);
     let mut watcher = server.join();

@@ -16,8 +16,8 @@ fn start_over(stage: &Path) -> Server {
 
 #[test]
 fn public_files_survive_a_restart_and_private_ones_do_not() {
-    // Public files kept across a restart are listed with `From` 0, a UID that is never assigned; private ones are deleted,
-    // since UIDs begin again at 1. File-IDs go on.
+    // Public files kept across a restart are listed with `From` 0, a UID that is never assigned;
+    // private ones are deleted, since UIDs begin again at 1. File-IDs go on.
     let stage = tempdir().unwrap();
     let photo = pattern(1, 100_000);
     let mut server = start_over(stage.path());
@@ -112,7 +112,8 @@ fn private_file_is_gone_after_kill_9_and_a_restart() {
 
 #[test]
 fn files_that_the_server_did_not_stage_are_left_alone() {
-    // The directory belongs to whoever runs the server: only what the server named is listed, and nothing else is touched.
+    // The directory belongs to whoever runs the server: only what the server named is listed, and
+    // nothing else is touched.
     let stage = tempdir().unwrap();
     let own = ["notes.txt", "README", "x.1.jpg", "1", "01.jpg", "-1.jpg", "0.jpg"];
     own.iter().for_each(|name| fs::write(stage.path().join(name), "mine").unwrap());
@@ -171,7 +172,8 @@ fn stage_that_cannot_be_written_refuses_the_share_and_the_room_goes_on() {
 
 #[test]
 fn staged_file_that_somebody_has_deleted_is_refused_and_the_room_goes_on() {
-    // The operator may tidy up by hand: a fetch is then an error as for any file that is no longer staged.
+    // The operator may tidy up by hand: a fetch is then an error as for any file that is no longer
+    // staged.
     let stage = tempdir().unwrap();
     let server = start_over(stage.path());
     let mut client = server.join();

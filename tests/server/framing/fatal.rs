@@ -1,10 +1,12 @@
-//! Messages whose end is not known: the sender is told, nothing more is read, and the connection is closed.
+//! Messages whose end is not known: the sender is told, nothing more is read, and the connection is
+//! closed.
 
 use crate::common::{LONG_DEADLINE, Server, chat};
 
 use super::feed_both_ways;
 
-/// A name, what is sent, then the Message-Type and the Message-ID of the error, and a part of the reason.
+/// A name, what is sent, then the Message-Type and the Message-ID of the error, and a part of the
+/// reason.
 type Case<'a> = (&'a str, &'a [u8], &'a str, u64, &'a str);
 
 const CASES: [Case; 41] = [
@@ -257,8 +259,8 @@ const CASES: [Case; 41] = [
 
 #[test]
 fn malformed_message_gets_its_reason_and_the_connection_is_closed() {
-    // §2.2.1.3: "Status Error" with the reason. Where the end of the message is not known, nothing behind it is read as a
-    // message, and the connection is closed once the sender could read why.
+    // §2.2.1.3: "Status Error" with the reason. Where the end of the message is not known, nothing
+    // behind it is read as a message, and the connection is closed once the sender could read why.
     let server = Server::start();
     let mut watcher = server.join();
     for (name, wrong, message_type, message_id, reason) in CASES {
@@ -276,7 +278,8 @@ fn malformed_message_gets_its_reason_and_the_connection_is_closed() {
 
 #[test]
 fn error_reaches_a_sender_that_goes_on_sending_before_it_reads() {
-    // The close after a malformed message must not destroy the error: unread input would reset the connection.
+    // The close after a malformed message must not destroy the error: unread input would reset the
+    // connection.
     let server = Server::start();
     let more = vec![b'x'; 4 << 20];
     let wrongs: [&[u8]; 4] = [
@@ -321,7 +324,8 @@ fn sender_that_neither_sends_nor_closes_after_a_malformed_message_is_cut_off() {
 
 #[test]
 fn http_request_never_becomes_a_chat() {
-    // A web page must not be able to post into a room: an HTTP request dies in its header, and its body is not read.
+    // A web page must not be able to post into a room: an HTTP request dies in its header, and its
+    // body is not read.
     let server = Server::start();
     let mut watcher = server.join();
     let body = chat(1, "posted by a web page");
@@ -330,9 +334,7 @@ fn http_request_never_becomes_a_chat() {
         format!("POST / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Length: {len}\r\n\r\n"),
         format!("POST /\nMessage-Type chat HTTP/1.1\r\nHost: a\r\nContent-Length: {len}\r\n\r\n"),
         format!("Message-Type chat HTTP/1.1\r\nHost: a\r\nContent-Length: {len}\r\n\r\n"),
-        format!(
-            "To / HTTP/1.1\r\nHost: a\r\nMessage-Type chat\r\nMessage-ID 1\r\nContent-Length {len}\r\n\r\n"
-        ),
+        format!("To / HTTP/1.1\r\nHost: a\r\nMessage-Type chat\r\nContent-Length {len}\r\n\r\n"),
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
     ];
     for head in heads {

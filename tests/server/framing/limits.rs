@@ -12,15 +12,14 @@ fn line_of(len: usize) -> String {
 
 #[test]
 fn header_line_may_have_1024_bytes_and_no_more() {
-    // A header line is at most 1,024 bytes without its line ending; beyond that nobody knows where it ends.
+    // A header line is at most 1,024 bytes without its line ending; beyond that nobody knows where
+    // it ends.
     let server = Server::start();
     for ending in ["\n", "\r\n"] {
         for (len, allowed) in [(1023, true), (1024, true), (1025, false), (1026, false)] {
             let line = line_of(len);
-            let header = format!(
-                "Message-Type chat{ending}Message-ID 5{ending}{line}{ending}Content-Length 2{ending}"
-            );
-            let bytes = format!("{header}{ending}hi");
+            let header = ["Message-Type chat", "Message-ID 5", &line, "Content-Length 2", "", "hi"];
+            let bytes = header.join(ending);
             feed_both_ways(
                 &server,
                 &format!("{len} bytes, {ending:?}"),
@@ -77,7 +76,8 @@ fn header_may_have_32_lines_and_no_more() {
 
 #[test]
 fn body_of_a_query_fetch_or_nickname_may_have_1024_bytes_and_no_more() {
-    // The body of a query, fetch or nickname is at most 1,024 bytes; white space around it is dropped.
+    // The body of a query, fetch or nickname is at most 1,024 bytes; white space around it is
+    // dropped.
     let server = Server::start();
     let mut sharer = server.join();
     sharer.share("txt", "content").ok();
@@ -136,7 +136,8 @@ fn text_may_have_65536_bytes_and_no_more() {
 
 #[test]
 fn too_long_a_body_is_refused_before_it_has_come() {
-    // Where the declared body is too long, the error goes out at once; the body is dropped when it comes.
+    // Where the declared body is too long, the error goes out at once; the body is dropped when it
+    // comes.
     let server = Server::start();
     let (mut sender, mut receiver) = (server.join(), server.join());
     let cases = [

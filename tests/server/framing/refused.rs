@@ -4,8 +4,8 @@ use crate::common::{Server, message};
 
 use super::feed_both_ways;
 
-/// A name, the header without Content-Length, then the Message-Type and the Message-ID of the error, and a part of the
-/// reason.
+/// A name, the header without Content-Length, then the Message-Type and the Message-ID of the
+/// error, and a part of the reason.
 type Case<'a> = (&'a str, &'a str, &'a str, u64, &'a str);
 
 const CASES: [Case; 36] = [
@@ -109,8 +109,8 @@ const CASES: [Case; 36] = [
 
 #[test]
 fn refused_message_gets_its_reason_and_the_session_goes_on() {
-    // §2.2.1.3: "Status Error" with the reason; Message-Type and Message-ID are inherited where they could be read, and are
-    // `unknown` and 0 otherwise. The body is dropped.
+    // §2.2.1.3: "Status Error" with the reason; Message-Type and Message-ID are inherited where
+    // they could be read, and are `unknown` and 0 otherwise. The body is dropped.
     let server = Server::start();
     let mut watcher = server.join();
     for (name, header, message_type, message_id, reason) in CASES {
@@ -139,7 +139,8 @@ fn error_has_the_five_mandatory_fields_in_the_order_of_the_draft() {
 
 #[test]
 fn to_and_content_type_matter_in_a_chat_alone() {
-    // §2.1.1.2: "To" is "only used when sending a private message", Content-Type is the type "of chat message body".
+    // §2.1.1.2: "To" is "only used when sending a private message", Content-Type is the type "of
+    // chat message body".
     let server = Server::start();
     let mut client = server.join();
     for fields in ["To nobody", "To 99", "Content-Type ../..", "Content-Type jpg"] {
@@ -152,7 +153,8 @@ fn to_and_content_type_matter_in_a_chat_alone() {
 
 #[test]
 fn query_that_is_unknown_is_told_all_that_are_known() {
-    // A body in a query is left open by §2.1.1.2: `self`, `names`, `files` or none; anything else is refused, naming them.
+    // A body in a query is left open by §2.1.1.2: `self`, `names`, `files` or none; anything else
+    // is refused, naming them.
     let server = Server::start();
     let mut client = server.join();
     for body in ["who", "selfish", "self names", "names\nfiles", "1", "\u{e9}", "\0"] {
@@ -165,7 +167,8 @@ fn query_that_is_unknown_is_told_all_that_are_known() {
 
 #[test]
 fn reason_echoes_little_and_only_plain_text() {
-    // §2.2.1.3 wants the reason as text: what is echoed of a hostile message is escaped, and at most 32 bytes of it.
+    // §2.2.1.3 wants the reason as text: what is echoed of a hostile message is escaped, and at
+    // most 32 bytes of it.
     let server = Server::start();
     let mut client = server.join();
     let long = "x".repeat(900);

@@ -4,7 +4,8 @@ use crate::common::{Server, chat, message};
 
 #[test]
 fn every_message_but_bye_gets_one_response_in_order() {
-    // §1.3.7: "In response to each client message, server status is included"; responses come in the order of the messages.
+    // §1.3.7: "In response to each client message, server status is included"; responses come in
+    // the order of the messages.
     let server = Server::start();
     let (mut client, mut watcher) = (server.join(), server.join());
     let mut session = Vec::new();
@@ -42,7 +43,8 @@ fn every_message_but_bye_gets_one_response_in_order() {
 
 #[test]
 fn nothing_is_read_behind_bye() {
-    // §2.3.4: "when server receives a "bye" message, it closes the corresponding socket thereafter without response".
+    // §2.3.4: "when server receives a "bye" message, it closes the corresponding socket thereafter
+    // without response".
     let server = Server::start();
     let (mut client, mut watcher) = (server.join(), server.join());
     client.send(
@@ -57,7 +59,8 @@ fn nothing_is_read_behind_bye() {
 
 #[test]
 fn bye_is_honoured_whatever_else_is_wrong_with_it() {
-    // §2.3.4: no response to bye; a client that wants to leave may, as long as its header is well formed.
+    // §2.3.4: no response to bye; a client that wants to leave may, as long as its header is well
+    // formed.
     let server = Server::start();
     let byes = [
         "Message-Type bye\n\n",
@@ -94,7 +97,8 @@ fn empty_lines_between_messages_are_skipped() {
 
 #[test]
 fn stray_bytes_after_a_body_are_named() {
-    // A Content-Length that is too small: the rest of the body is taken for a header, which a reason must explain.
+    // A Content-Length that is too small: the rest of the body is taken for a header, which a
+    // reason must explain.
     let server = Server::start();
     let mut client = server.join();
     client.send("Message-Type chat\nMessage-ID 1\nContent-Length 3\n\nHow are you?\n");

@@ -4,7 +4,8 @@ use crate::common::{Server, message};
 
 #[test]
 fn header_that_is_cut_short_is_told_and_not_relayed() {
-    // Nothing of a message is relayed whose connection ends inside it; a peer that still reads is told so.
+    // Nothing of a message is relayed whose connection ends inside it; a peer that still reads is
+    // told so.
     let server = Server::start();
     let mut watcher = server.join();
     let whole = "Message-Type chat\nMessage-ID 5\nContent-Length 2\n\n";

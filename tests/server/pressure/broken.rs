@@ -65,7 +65,8 @@ fn reset_with_a_full_queue_frees_whoever_waited_for_it() {
     let stalled = server.join_with_small_buffer();
     thread::scope(|scope| {
         scope.spawn(|| flood(&mut sender, 500, 60_000));
-        // The flood is under way; far more of it is to come than the queue and the kernel's buffers hold.
+        // The flood is under way; far more of it is to come than the queue and the kernel's buffers
+        // hold.
         expect_flood(&mut other, 0..1, 60_000);
         stalled.reset();
         expect_flood(&mut other, 1..500, 60_000);
@@ -75,7 +76,8 @@ fn reset_with_a_full_queue_frees_whoever_waited_for_it() {
 
 #[test]
 fn end_of_input_is_not_end_of_output() {
-    // `printf … | nc` closes its sending side early: what was queued for it by then is still written before the close.
+    // `printf … | nc` closes its sending side early: what was queued for it by then is still
+    // written before the close.
     let server = Server::start();
     let (mut sender, mut reader) = (server.join(), server.join_with_small_buffer());
     flood(&mut sender, 700, 1000);

@@ -9,8 +9,9 @@ use super::{numbered, read_slowly};
 
 #[test]
 fn slow_fetch_is_not_too_slow_while_the_file_moves() {
-    // A client that is fetching a file is not too slow while the file moves, though what others say waits behind the file for
-    // longer than the stall timeout; the bytes of a file do not count as queue.
+    // A client that is fetching a file is not too slow while the file moves, though what others say
+    // waits behind the file for longer than the stall timeout; the bytes of a file do not count as
+    // queue.
     let server = Server::with(&["--stall-timeout", "1", "--queue-limit", "64k"]);
     let (mut talker, mut fetcher) = (server.join(), server.join_with_small_buffer());
     let content = pattern(1, 2 << 20);
@@ -47,7 +48,8 @@ fn fetcher_that_stops_reading_is_cut_off_and_others_fetch_on() {
 
 #[test]
 fn fetcher_of_many_files_at_once_is_served_one_by_one() {
-    // One file at a time is on its way to one client, so that requests for many cost the server nothing.
+    // One file at a time is on its way to one client, so that requests for many cost the server
+    // nothing.
     let server = Server::start();
     let (mut sharer, mut fetcher) = (server.join(), server.join_with_small_buffer());
     fetcher.deadline = LONG_DEADLINE;

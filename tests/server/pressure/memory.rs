@@ -10,7 +10,8 @@ const MIB: u64 = 1 << 20;
 
 #[test]
 fn stalled_readers_cost_their_queue_limit_and_no_more() {
-    // Per client a fixed amount and its queue limit: here 64 kB and one message of each sender over it.
+    // Per client a fixed amount and its queue limit: here 64 kB and one message of each sender over
+    // it.
     let server = Server::with(&["--stall-timeout", "2", "--queue-limit", "64k"]);
     let mut pairs: Vec<_> =
         (0..30).map(|_| (server.join(), server.join_with_small_buffer())).collect();
@@ -42,7 +43,8 @@ fn declared_lengths_cost_nothing() {
     for (nth, peer) in peers.iter_mut().enumerate() {
         let content_type = ["text", "bin"][nth % 2];
         peer.send(format!(
-            "Message-Type chat\nMessage-ID 1\nContent-Type {content_type}\nContent-Length 1000000000\n\nx"
+            "Message-Type chat\nMessage-ID 1\nContent-Type {content_type}\n\
+             Content-Length 1000000000\n\nx"
         ));
     }
     for peer in &mut peers {

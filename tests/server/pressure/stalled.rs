@@ -8,8 +8,8 @@ use super::{expect_flood, flood, numbered};
 
 #[test]
 fn stalled_readers_are_cut_off_and_nobody_else_loses_anything() {
-    // A reader that has stopped reading is disconnected when it has taken nothing for the stall timeout; nobody else loses
-    // anything by it. Later senders are told why (§2.3.2.1).
+    // A reader that has stopped reading is disconnected when it has taken nothing for the stall
+    // timeout; nobody else loses anything by it. Later senders are told why (§2.3.2.1).
     let mut server = Server::with(&["--stall-timeout", "0.5", "--queue-limit", "64k"]);
     let (mut sender, mut healthy) = (server.join(), server.join());
     let mut stalled: Vec<_> = (0..5).map(|_| server.join_with_small_buffer()).collect();
@@ -32,7 +32,8 @@ fn stalled_readers_are_cut_off_and_nobody_else_loses_anything() {
 
 #[test]
 fn private_sender_is_told_that_its_receiver_stopped_reading() {
-    // §2.3.4: "include the cause of delivery failure in the response message sent back to the original message sender".
+    // §2.3.4: "include the cause of delivery failure in the response message sent back to the
+    // original message sender".
     let server = Server::with(&["--stall-timeout", "0.5", "--queue-limit", "64k"]);
     let (mut sender, _stalled) = (server.join(), server.join_with_small_buffer());
     let mut responses = (0..).map(|nth| sender.say_to(2, numbered(nth, 60_000)));
@@ -42,7 +43,8 @@ fn private_sender_is_told_that_its_receiver_stopped_reading() {
 
 #[test]
 fn reader_that_takes_nothing_is_cut_off_below_the_queue_limit_too_and_idle_ones_are_not() {
-    // Taken nothing for the stall timeout, while something waits. Idle clients are welcome for ever: nothing waits for them.
+    // Taken nothing for the stall timeout, while something waits. Idle clients are welcome for
+    // ever: nothing waits for them.
     let server = Server::with(&["--stall-timeout", "0.5"]);
     let (mut sender, _stalled, mut idle) =
         (server.join(), server.join_with_small_buffer(), server.join());
@@ -63,7 +65,8 @@ fn reader_that_takes_nothing_is_cut_off_below_the_queue_limit_too_and_idle_ones_
 
 #[test]
 fn client_that_does_not_read_its_own_responses_is_cut_off() {
-    // Responses count as anything else that waits for a client: it is not read any more, and then disconnected.
+    // Responses count as anything else that waits for a client: it is not read any more, and then
+    // disconnected.
     let server = Server::with(&["--stall-timeout", "0.5", "--queue-limit", "64k"]);
     let (mut asker, mut other) = (server.join_with_small_buffer(), server.join());
     let queries = "Message-Type query\nMessage-ID 18446744073709551615\n\n".repeat(1000);
