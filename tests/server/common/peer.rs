@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
 use super::{DEADLINE, ServerMessage, message, show};
 
@@ -95,8 +95,11 @@ impl Peer {
     }
 
     /// Closes the connection with a reset.
+    ///
+    /// By disconnecting, not by a close without lingering: while another test starts a server, the
+    /// child has a copy of the descriptor for a moment, and a close would wait for its end.
     pub(crate) fn reset(self) {
-        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("set SO_LINGER");
+        rustix::net::connect_unspec(&self.stream).expect("reset the connection");
     }
 
     // Reading
