@@ -8,7 +8,8 @@
 //! 1. A session flushes before it waits for anything: its next byte, a full queue, a file.
 //! 2. One thread at a time flushes, for everybody; whoever finds one at work leaves its additions to
 //!    it and goes on reading. So the order of the batch is the order in every socket.
-//! 3. The flusher never waits: not for a socket, not for a queue, not for the room.
+//! 3. The flusher never waits: not for a socket, not for a queue. The one exception is a connection
+//!    that is gone, for whose cause the thread that knows it is waited for, a few milliseconds.
 //! 4. A relay is offered to its receivers before the response goes to its sender, which can so be
 //!    told of a receiver that turned out to be gone (§2.3.4).
 //! 5. When a flush returns to a session that waited for it ([`Delivery::flush_all`]), everything
