@@ -1,4 +1,4 @@
-//! A session that panics, on a server in this process: only here is there a way to make it panic.
+//! Sessions on a server in this process: only here is there a way to make one panic.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -25,12 +25,33 @@ fn ask(stream: &mut TcpStream, message: &str, ends: &str) {
     }
 }
 
-#[test]
-fn a_panic_takes_its_own_client_out_with_a_cause_and_nobody_else() {
+fn start() -> (Server, SocketAddr) {
     let config = Config { listen: vec![([127, 0, 0, 1], 0).into()], ..Config::default() };
     let server = Server::bind(config).unwrap();
     server.run().unwrap();
     let address = server.addresses().next().unwrap();
+    (server, address)
+}
+
+#[test]
+fn rule_1_a_session_flushes_before_it_waits_for_the_rest_of_a_message() {
+    // The first of the rules over `delivery`: what came together with half of the next message is
+    // relayed, and answered, before the other half comes.
+    let (server, address) = start();
+    let mut listener = connect(address);
+    ask(&mut listener, "Message-Type query\nMessage-ID 1\n\n", "\r\n\r\n1\n");
+    let mut sender = connect(address);
+    let chat = "Message-Type chat\nMessage-ID 1\nContent-Length 5\n\n";
+    ask(&mut sender, &format!("{chat}first{chat}oth"), "Content-Length 0\r\n\r\n");
+    ask(&mut listener, "", "first");
+    ask(&mut sender, &format!("er{chat}third{}", &chat[..20]), "Content-Length 0\r\n\r\n");
+    ask(&mut listener, "", "third");
+    server.stop();
+}
+
+#[test]
+fn a_panic_takes_its_own_client_out_with_a_cause_and_nobody_else() {
+    let (server, address) = start();
     let mut healthy = connect(address);
     ask(&mut healthy, "Message-Type query\nMessage-ID 1\n\n", "\r\n\r\n1\n");
     for uid in 2..5 {
