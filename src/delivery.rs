@@ -45,8 +45,8 @@ const BATCH_LIMIT: usize = 256 * 1024;
 /// How many batches in a row one session flushes before another one is asked to take over.
 const ROUNDS_LIMIT: u32 = 16;
 
-/// How long another thread is waited for that may know better why a connection is gone: it has
-/// returned from its system call already, and has at the most lost its processor since.
+/// How long a thread that writes waits for the one that reads to say why a connection is gone: that
+/// one has returned from its system call already, and has at the most lost its processor since.
 const CAUSE_WAIT: Duration = Duration::from_millis(20);
 
 /// What delivery is bounded by.
@@ -164,7 +164,8 @@ impl Delivery {
     /// Takes a client out of the room, with the cause that later senders are told.
     pub fn leave(&self, outbox: &Arc<Outbox>, cause: Cause) {
         if cause == Cause::Closed && outbox.stream().peer_addr().is_err() {
-            self.wait_for_cause(outbox.uid());
+            // More than closed. Longer than those who write wait, so that they do not wait for this.
+            self.wait_for_cause(outbox.uid(), 2 * CAUSE_WAIT);
         }
         if !self.room.leave(outbox, cause) {
             return;
@@ -183,8 +184,8 @@ impl Delivery {
     ///
     /// The kernel tells of a reset once, to whichever of reader and writer asks first; to the other
     /// one the connection looks closed.
-    fn wait_for_cause(&self, uid: Uid) {
-        let until = Instant::now() + CAUSE_WAIT;
+    fn wait_for_cause(&self, uid: Uid, time: Duration) {
+        let until = Instant::now() + time;
         while self.room.cause_of(uid).is_none() && Instant::now() < until {
             thread::yield_now();
         }
@@ -192,6 +193,15 @@ impl Delivery {
 
     /// A write has failed: the client is gone. Its session goes on to read what came before.
     pub(crate) fn lose(&self, outbox: &Arc<Outbox>, cause: Cause) {
+        let cause = match cause {
+            Cause::Closed => {
+                self.wait_for_cause(outbox.uid(), CAUSE_WAIT);
+                // Whoever reads would have seen a close by now. A `sendfile` that has sent a part
+                // keeps a reset to itself, so there it is nobody who was told.
+                Cause::Reset
+            }
+            told => told,
+        };
         // In this order: whoever is woken finds the cause recorded.
         self.leave(outbox, cause);
         outbox.break_off();
