@@ -8,8 +8,7 @@
 //! 1. A session flushes before it waits for anything: its next byte, a full queue, a file.
 //! 2. One thread at a time flushes, for everybody; whoever finds one at work leaves its additions to
 //!    it and goes on reading. So the order of the batch is the order in every socket.
-//! 3. The flusher never waits: not for a socket, not for a queue. The one exception is a connection
-//!    that is gone, for whose cause the thread that knows it is waited for, a few milliseconds.
+//! 3. The flusher never waits: not for a socket, not for a queue, not for the room.
 //! 4. A relay is offered to its receivers before the response goes to its sender, which can so be
 //!    told of a receiver that turned out to be gone (§2.3.4).
 //! 5. When a flush returns to a session that waited for it ([`Delivery::flush_all`]), everything
@@ -45,8 +44,8 @@ const BATCH_LIMIT: usize = 256 * 1024;
 /// How many batches in a row one session flushes before another one is asked to take over.
 const ROUNDS_LIMIT: u32 = 16;
 
-/// How long a thread that writes waits for the one that reads to say why a connection is gone: that
-/// one has returned from its system call already, and has at the most lost its processor since.
+/// How long the thread that reads a client waits for one that writes to say why the connection is
+/// gone: that one has its error already, and has at the most lost its processor since.
 const CAUSE_WAIT: Duration = Duration::from_millis(20);
 
 /// What delivery is bounded by.
@@ -164,8 +163,8 @@ impl Delivery {
     /// Takes a client out of the room, with the cause that later senders are told.
     pub fn leave(&self, outbox: &Arc<Outbox>, cause: Cause) {
         if cause == Cause::Closed && outbox.stream().peer_addr().is_err() {
-            // More than closed. Longer than those who write wait, so that they do not wait for this.
-            self.wait_for_cause(outbox.uid(), 2 * CAUSE_WAIT);
+            // More than closed. Only the client's own session comes here, holding nothing.
+            self.wait_for_cause(outbox.uid());
         }
         if !self.room.leave(outbox, cause) {
             return;
@@ -184,8 +183,8 @@ impl Delivery {
     ///
     /// The kernel tells of a reset once, to whichever of reader and writer asks first; to the other
     /// one the connection looks closed.
-    fn wait_for_cause(&self, uid: Uid, time: Duration) {
-        let until = Instant::now() + time;
+    fn wait_for_cause(&self, uid: Uid) {
+        let until = Instant::now() + CAUSE_WAIT;
         while self.room.cause_of(uid).is_none() && Instant::now() < until {
             thread::yield_now();
         }
@@ -193,15 +192,10 @@ impl Delivery {
 
     /// A write has failed: the client is gone. Its session goes on to read what came before.
     pub(crate) fn lose(&self, outbox: &Arc<Outbox>, cause: Cause) {
-        let cause = match cause {
-            Cause::Closed => {
-                self.wait_for_cause(outbox.uid(), CAUSE_WAIT);
-                // Whoever reads would have seen a close by now. A `sendfile` that has sent a part
-                // keeps a reset to itself, so there it is nobody who was told.
-                Cause::Reset
-            }
-            told => told,
-        };
+        // Of a close the session has said so before a write could fail, nearly always. Where it has
+        // not, the kernel has told the session of a reset, or a `sendfile` that had sent a part has
+        // kept it to itself. The flusher waits for nobody to find out.
+        let cause = if cause == Cause::Closed { Cause::Reset } else { cause };
         // In this order: whoever is woken finds the cause recorded.
         self.leave(outbox, cause);
         outbox.break_off();
