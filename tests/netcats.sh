@@ -4,7 +4,8 @@
 
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
-multichatd=${MULTICHATD:-$here/../target/debug/multichatd}
+multichatd=${MULTICHATD:-${CARGO_TARGET_DIR:-$here/../target}/debug/multichatd}
+[ -x "$multichatd" ] || { echo "$multichatd is not there: run make test" >&2; exit 1; }
 dir=$(mktemp -d)
 server=''
 trap '[ -z "$server" ] || kill "$server"; rm -rf "$dir"' EXIT
