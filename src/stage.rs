@@ -11,12 +11,15 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use log::{error, info, warn};
 use parking_lot::Mutex;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use tempfile::TempDir;
 
 use crate::ids::{FileId, Uid};
@@ -26,6 +29,9 @@ use crate::wire::parse_number;
 
 /// The most files that are staged at a time: it bounds the listing and the directory.
 pub const FILES_LIMIT: usize = 65_536;
+
+/// The largest File-ID that is taken up at a restart: far more are left to go on from there.
+const FILE_ID_LIMIT: u64 = u64::MAX / 2;
 
 /// The sender of a file that was kept from an earlier run: a UID that is never assigned.
 const EARLIER: Uid = Uid(0);
@@ -176,18 +182,19 @@ impl Stage {
         self.limit
     }
 
-    /// Begins the arrival of a file.
+    /// Begins the arrival of a file, for all or for one client; what is private is so on disk.
     ///
     /// # Errors
     /// [`Reason::StageFailed`] where it cannot be written; the log says why.
-    pub fn begin(&self) -> Result<Arrival<'_>, Reason> {
+    pub fn begin(&self, to: Option<Uid>) -> Result<Arrival<'_>, Reason> {
         let number = {
             let mut state = self.state.lock();
             state.last_arrival += 1;
             state.last_arrival
         };
         let path = self.dir.join(format!("{ARRIVING}{number}"));
-        let create = || File::options().write(true).create_new(true).open(&path);
+        let mode = if to.is_some() { 0o600 } else { 0o666 }; // less the umask
+        let create = || File::options().write(true).create_new(true).mode(mode).open(&path);
         let file = create().or_else(|error| match error.kind() {
             // Somebody removed the directory under the running server.
             io::ErrorKind::NotFound if self.is_open() => {
@@ -196,7 +203,7 @@ impl Stage {
             _ => Err(error),
         });
         let file = file.map_err(|error| self.failed(&error))?;
-        Ok(Arrival { stage: self, file: Some(file), path, len: 0 })
+        Ok(Arrival { stage: self, file: Some(file), path, len: 0, to })
     }
 
     fn is_open(&self) -> bool {
@@ -220,12 +227,22 @@ impl Stage {
     pub fn fetch(&self, id: FileId, asker: Uid) -> Result<(StagedFile, Arc<File>), Reason> {
         let staged = self.state.lock().files.get(&id).filter(|file| file.is_for(asker)).cloned();
         let Some(staged) = staged else { return Err(Reason::NoSuchFile { id }) };
-        let opened = File::open(self.dir.join(staged.name(id)));
-        let measured = opened.and_then(|file| Ok((file.metadata()?.len(), file)));
+        // Whatever somebody has put in its place: a link is not followed, a pipe not waited for.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let path = self.dir.join(staged.name(id));
+        let opened = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+        let measured = opened.and_then(|file| Ok((file.metadata()?, file)));
         match measured {
-            Ok((len, file)) if len == staged.len => Ok((staged, Arc::new(file))),
+            Ok((found, file)) if found.is_file() && found.len() == staged.len => {
+                Ok((staged, Arc::new(file)))
+            }
             Ok(_) => {
                 warn!("stage: file {id} was changed on disk and is no longer staged");
+                self.forget(id);
+                Err(Reason::NoSuchFile { id })
+            }
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                warn!("stage: file {id} was replaced on disk by a link and is no longer staged");
                 self.forget(id);
                 Err(Reason::NoSuchFile { id })
             }
@@ -289,7 +306,7 @@ fn lock(dir: &Path) -> io::Result<File> {
 fn parse_name(name: &str) -> Option<(FileId, Extension)> {
     let (digits, extension) = name.split_once('.')?;
     let id = parse_number(digits.as_bytes())?;
-    if id == 0 || digits.starts_with('0') {
+    if id == 0 || id > FILE_ID_LIMIT || digits.starts_with('0') {
         return None;
     }
     Some((FileId(id), Extension::parse(extension.as_bytes())?))
@@ -302,6 +319,7 @@ pub struct Arrival<'a> {
     file: Option<File>,
     path: PathBuf,
     len: u64,
+    to: Option<Uid>,
 }
 
 impl Arrival<'_> {
@@ -331,12 +349,7 @@ impl Arrival<'_> {
     ///
     /// # Errors
     /// [`Reason::StageFailed`] where the disk does not take it.
-    pub fn commit(
-        mut self,
-        extension: Extension,
-        from: Uid,
-        to: Option<Uid>,
-    ) -> Result<FileId, Reason> {
+    pub fn commit(mut self, extension: Extension, from: Uid) -> Result<FileId, Reason> {
         let stage = self.stage;
         let Some(file) = self.file.take() else { return Err(Reason::StageFailed) };
         if stage.keeps {
@@ -344,9 +357,13 @@ impl Arrival<'_> {
             file.sync_all().map_err(|error| stage.failed(&error))?;
         }
         drop(file);
-        let staged = StagedFile { extension, len: self.len, from, to };
+        let staged = StagedFile { extension, len: self.len, from, to: self.to };
         let mut state = stage.state.lock();
-        let id = FileId(state.last_id + 1);
+        let mut id = FileId(state.last_id + 1);
+        while fs::symlink_metadata(stage.dir.join(staged.name(id))).is_ok() {
+            // Somebody has put a file there by hand: it is not overwritten.
+            id.0 += 1;
+        }
         fs::rename(&self.path, stage.dir.join(staged.name(id)))
             .map_err(|error| stage.failed(&error))?;
         state.last_id = id.0;

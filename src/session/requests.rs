@@ -72,7 +72,7 @@ impl<'a> Session<'a> {
             self.refuse(inherited, &Reason::LargerThanStage { declared: body_len, limit });
             return self.skip_refused_body(body_len);
         }
-        let arrived = self.arrive(inherited, body_len)?;
+        let arrived = self.arrive(to, inherited, body_len)?;
         let shared = arrived.and_then(|arrival| self.stage(arrival, to, extension, inherited));
         match shared {
             Ok(unflushed) => self.added(to, unflushed),
@@ -84,10 +84,11 @@ impl<'a> Session<'a> {
     /// Reads a file's bytes to the stage; to their end, even if the stage does not take them.
     fn arrive(
         &mut self,
+        to: Option<Uid>,
         inherited: Inherited,
         body_len: u64,
     ) -> Result<Result<Arrival<'a>, Reason>, Ending> {
-        let mut arrival = self.shared.stage.begin();
+        let mut arrival = self.shared.stage.begin(to);
         let mut buffer = Vec::new();
         let mut missing = body_len;
         while missing > 0 {
@@ -117,7 +118,7 @@ impl<'a> Session<'a> {
             self.shared.delivery.room().check_receiver(to)?;
         }
         let len = arrival.bytes();
-        let id = arrival.commit(extension.clone(), self.outbox.uid(), to)?;
+        let id = arrival.commit(extension.clone(), self.outbox.uid())?;
         let relayed = self.relay(to, Content::File { id, extension, len }, inherited);
         if relayed.is_err() {
             self.shared.stage.remove(id);

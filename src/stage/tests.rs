@@ -13,11 +13,11 @@ fn extension(text: &str) -> Extension {
 }
 
 fn share(stage: &Stage, bytes: &[u8], kind: &str, to: Option<Uid>) -> Result<FileId, Reason> {
-    let mut arrival = stage.begin()?;
+    let mut arrival = stage.begin(to)?;
     for piece in bytes.chunks(7) {
         arrival.write(piece)?;
     }
-    arrival.commit(extension(kind), TOM, to)
+    arrival.commit(extension(kind), TOM)
 }
 
 fn fetched(stage: &Stage, id: u64, asker: Uid) -> Result<Vec<u8>, Reason> {
@@ -77,9 +77,9 @@ fn the_oldest_make_room_and_one_being_fetched_is_read_to_its_end() {
 #[test]
 fn what_is_arriving_is_held_to_the_same_limit_and_leaves_nothing_behind() {
     let stage = Stage::open(None, 10).unwrap();
-    let mut first = stage.begin().unwrap();
+    let mut first = stage.begin(None).unwrap();
     first.write(b"123456").unwrap();
-    let mut second = stage.begin().unwrap();
+    let mut second = stage.begin(None).unwrap();
     assert_eq!(second.write(b"12345"), Err(Reason::StageBusy));
     drop(second);
     drop(first);
@@ -96,7 +96,7 @@ fn public_files_survive_a_restart_and_private_ones_do_not() {
     share(&stage, b"public", "jpg", None).unwrap();
     share(&stage, b"private", "jpg", Some(ANN)).unwrap();
     // A server that dies in the middle of an arrival.
-    let mut arrival = stage.begin().unwrap();
+    let mut arrival = stage.begin(None).unwrap();
     arrival.write(b"half").unwrap();
     arrival.len = 0;
     std::mem::forget(arrival);
@@ -198,4 +198,44 @@ fn the_temporary_directory_is_removed() {
     assert!(dir.exists());
     stage.close();
     assert!(!dir.exists());
+}
+
+#[test]
+fn no_file_put_there_by_hand_is_overwritten_or_makes_file_ids_wrap() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["18446744073709551614.jpg", "18446744073709551615.jpg", "2.bin"] {
+        fs::write(dir.path().join(name), "mine").unwrap();
+    }
+    let stage = Stage::open(Some(dir.path()), 1000).unwrap();
+    fs::write(dir.path().join("3.bin"), "mine").unwrap();
+    assert_eq!(share(&stage, b"new", "bin", None), Ok(FileId(4)));
+    for name in ["2.bin", "3.bin"] {
+        assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"mine", "{name}");
+    }
+}
+
+#[test]
+fn what_stands_in_a_files_place_is_neither_followed_nor_waited_for() {
+    let stage = Stage::open(None, 1000).unwrap();
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    fs::write(secret.path(), "SECR").unwrap();
+    let link = share(&stage, b"1234", "bin", None).unwrap();
+    fs::remove_file(stage.dir.join("1.bin")).unwrap();
+    std::os::unix::fs::symlink(secret.path(), stage.dir.join("1.bin")).unwrap();
+    assert_eq!(fetched(&stage, link.0, TOM), Err(Reason::NoSuchFile { id: link }));
+    let fifo = share(&stage, b"", "bin", None).unwrap();
+    fs::remove_file(stage.dir.join("2.bin")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(stage.dir.join("2.bin")).status();
+    assert!(made.unwrap().success());
+    assert_eq!(fetched(&stage, fifo.0, TOM), Err(Reason::NoSuchFile { id: fifo }));
+}
+
+#[test]
+fn a_private_file_is_private_on_disk() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let stage = Stage::open(Some(dir.path()), 1000).unwrap();
+    share(&stage, b"secret", "txt", Some(ANN)).unwrap();
+    let found = fs::metadata(dir.path().join(".private.1.txt")).unwrap();
+    assert_eq!(found.permissions().mode() & 0o077, 0);
 }
