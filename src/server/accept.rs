@@ -1,13 +1,14 @@
 //! Accepting clients: each gets a place and a thread, or an error that says why not.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{debug, error, info, warn};
 
+use super::shared::{Connection, Seat};
 use super::{Shared, end_input};
 use crate::limits::STACK_BYTES;
 use crate::reason::{Cause, Reason};
@@ -17,22 +18,34 @@ use crate::session;
 /// How long to wait before another attempt where the system cannot accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
+/// How long a newcomer waits for a place in a full room: whoever closes a connection and makes the
+/// next one at once must find its own place free, and the closed one is to be noticed first.
+const SEAT_PATIENCE: Duration = Duration::from_millis(50);
+
+/// Where such a wait was in vain, newcomers are refused at once for that long: a crowd at the door
+/// of a full room must not keep those behind it waiting.
+const IMPATIENCE: Duration = Duration::from_secs(1);
+
+/// How often the same trouble is said in the log.
+const LOG_PAUSE: Duration = Duration::from_secs(60);
+
 /// Accepts clients on one address.
 pub(super) struct Acceptor {
     shared: Arc<Shared>,
     refuser: Refuser,
     trouble_said: Rarely,
     full_said: Rarely,
+    waited_in_vain: Option<Instant>,
 }
 
-/// Something that is said in the log once a minute, however often it happens.
+/// Something that is said in the log now and then, however often it happens.
 #[derive(Default)]
 struct Rarely(Option<Instant>);
 
 impl Rarely {
     fn is_due(&mut self) -> bool {
         let now = Instant::now();
-        let due = self.0.is_none_or(|last| now - last >= Duration::from_secs(60));
+        let due = self.0.is_none_or(|last| now - last >= LOG_PAUSE);
         if due {
             self.0 = Some(now);
         }
@@ -43,7 +56,7 @@ impl Rarely {
 impl Acceptor {
     pub(super) fn new(shared: Arc<Shared>, refuser: Refuser) -> Acceptor {
         let (trouble_said, full_said) = (Rarely::default(), Rarely::default());
-        Acceptor { shared, refuser, trouble_said, full_said }
+        Acceptor { shared, refuser, trouble_said, full_said, waited_in_vain: None }
     }
 
     pub(super) fn run(mut self, listener: &TcpListener) {
@@ -75,12 +88,22 @@ impl Acceptor {
         self.shared.wait_for_room(ACCEPT_PAUSE);
     }
 
+    /// Takes a connection and a place for a newcomer.
+    fn reserve(&mut self, host: IpAddr) -> Result<(Connection, Seat), Reason> {
+        let connection = self.shared.begin_connection()?;
+        let is_impatient = self.waited_in_vain.is_some_and(|last| last.elapsed() < IMPATIENCE);
+        let patience = if is_impatient { Duration::ZERO } else { SEAT_PATIENCE };
+        let seat = self.shared.take_seat(host, patience);
+        if seat.is_err() && !is_impatient {
+            self.waited_in_vain = Some(Instant::now());
+        }
+        Ok((connection, seat?))
+    }
+
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let shared = &self.shared;
         let host = peer.ip().to_canonical();
-        let admitted = shared
-            .begin_connection()
-            .and_then(|connection| Ok((connection, shared.take_seat(host)?)));
+        let admitted = self.reserve(host);
+        let shared = &self.shared;
         let (connection, seat) = match admitted {
             Ok(admitted) => admitted,
             Err(reason) => {

@@ -9,7 +9,7 @@ use socket2::{Domain, Socket, TcpKeepalive, Type};
 
 use super::{Config, PORT, StartError};
 use crate::session::SILENCE_LIMIT;
-use crate::writer;
+use crate::stall;
 
 /// How many connections may wait to be accepted: a class that connects at once waits for no
 /// repeated SYN.
@@ -53,7 +53,7 @@ fn listen_on(address: SocketAddr, stall_timeout: Duration) -> io::Result<TcpList
         // What is set here is inherited by every connection that is accepted.
         socket.set_tcp_nodelay(true)?;
         socket.set_read_timeout(Some(SILENCE_LIMIT))?;
-        socket.set_write_timeout(Some(writer::tick(stall_timeout)))?;
+        socket.set_write_timeout(Some(stall::tick(stall_timeout)))?;
         let keepalive = TcpKeepalive::new()
             .with_time(KEEPALIVE_IDLE)
             .with_interval(KEEPALIVE_INTERVAL)
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(socket.read_timeout().unwrap(), Some(SILENCE_LIMIT));
         // The kernel counts it in ticks of its own.
         let write_timeout = socket.write_timeout().unwrap().unwrap();
-        assert!(write_timeout >= writer::tick(stall_timeout), "{write_timeout:?}");
-        assert!(write_timeout < writer::tick(stall_timeout) * 2, "{write_timeout:?}");
+        assert!(write_timeout >= stall::tick(stall_timeout), "{write_timeout:?}");
+        assert!(write_timeout < stall::tick(stall_timeout) * 2, "{write_timeout:?}");
     }
 }

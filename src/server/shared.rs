@@ -26,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) stage: Stage,
     threads: Arc<Threads>,
     seats: Mutex<Seats>,
+    seat_freed: Condvar,
     connections: Mutex<Connections>,
     /// Told when a connection or a conversation has ended.
     ended: Condvar,
@@ -51,6 +52,33 @@ struct Seats {
     by_host: HashMap<IpAddr, usize>,
 }
 
+impl Seats {
+    fn take(&mut self, host: IpAddr, config: &Config) -> Result<(), Reason> {
+        if self.taken >= config.max_clients {
+            return Err(Reason::RoomFull { limit: config.max_clients });
+        }
+        if let Some(limit) = config.max_per_host {
+            let here = self.by_host.entry(host).or_default();
+            if *here >= limit {
+                return Err(Reason::HostFull { limit });
+            }
+            *here += 1;
+        }
+        self.taken += 1;
+        Ok(())
+    }
+
+    fn give_back(&mut self, host: IpAddr) {
+        self.taken -= 1;
+        if let Some(here) = self.by_host.get_mut(&host) {
+            *here -= 1;
+            if *here == 0 {
+                self.by_host.remove(&host);
+            }
+        }
+    }
+}
+
 impl Shared {
     pub(super) fn new(
         config: Config,
@@ -65,6 +93,7 @@ impl Shared {
             stage,
             threads,
             seats: Mutex::default(),
+            seat_freed: Condvar::new(),
             connections: Mutex::default(),
             ended: Condvar::new(),
             lingering: AtomicUsize::new(0),
@@ -130,19 +159,19 @@ impl Shared {
         }
     }
 
-    pub(super) fn take_seat(self: &Arc<Shared>, host: IpAddr) -> Result<Seat, Reason> {
+    /// A place in the room; waits that long for one to become free.
+    pub(super) fn take_seat(
+        self: &Arc<Shared>,
+        host: IpAddr,
+        patience: Duration,
+    ) -> Result<Seat, Reason> {
+        let until = Instant::now() + patience;
         let mut seats = self.seats.lock();
-        if seats.taken >= self.config.max_clients {
-            return Err(Reason::RoomFull { limit: self.config.max_clients });
-        }
-        if let Some(limit) = self.config.max_per_host {
-            let here = seats.by_host.entry(host).or_default();
-            if *here >= limit {
-                return Err(Reason::HostFull { limit });
+        while let Err(reason) = seats.take(host, &self.config) {
+            if self.seat_freed.wait_until(&mut seats, until).timed_out() {
+                return Err(reason);
             }
-            *here += 1;
         }
-        seats.taken += 1;
         Ok(Seat { shared: Arc::clone(self), host })
     }
 
@@ -184,14 +213,8 @@ pub(crate) struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut seats = self.shared.seats.lock();
-        seats.taken -= 1;
-        if let Some(here) = seats.by_host.get_mut(&self.host) {
-            *here -= 1;
-            if *here == 0 {
-                seats.by_host.remove(&self.host);
-            }
-        }
+        self.shared.seats.lock().give_back(self.host);
+        self.shared.seat_freed.notify_all();
     }
 }
 

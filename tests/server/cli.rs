@@ -184,6 +184,18 @@ fn one_client_too_many_gets_an_error_and_is_closed() {
 }
 
 #[test]
+fn whoever_closes_a_connection_to_a_full_room_and_comes_back_at_once_is_let_in() {
+    // A client that closes without bye has left at once (P4, bye): its place is free again.
+    for limit in ["--max-clients", "--max-per-host"] {
+        let server = Server::with(&[limit, "1"]);
+        for uid in 1..=100 {
+            let peer = server.join();
+            assert_eq!(peer.uid, uid);
+        }
+    }
+}
+
+#[test]
 fn the_refusal_reaches_a_newcomer_that_goes_on_sending() {
     let server = Server::with(&["--max-clients", "1"]);
     let _first = server.join();
