@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,7 +47,8 @@ pub struct Stage {
     temporary: Mutex<Option<TempDir>>,
     /// Whether files outlive the server.
     keeps: bool,
-    _lock: Option<File>,
+    /// Keeps other servers out of a directory that was asked for.
+    lock: Mutex<Option<File>>,
     limit: u64,
     state: Mutex<State>,
     /// Whether the last file could not be stored: said once in the log, not for each.
@@ -111,7 +112,7 @@ impl Stage {
             keeps: temporary.is_none(),
             temporary: Mutex::new(temporary),
             dir,
-            _lock: lock,
+            lock: Mutex::new(lock),
             limit,
             state: Mutex::new(state),
             failing: AtomicBool::new(false),
@@ -195,15 +196,29 @@ impl Stage {
         let path = self.dir.join(format!("{ARRIVING}{number}"));
         let mode = if to.is_some() { 0o600 } else { 0o666 }; // less the umask
         let create = || File::options().write(true).create_new(true).mode(mode).open(&path);
-        let file = create().or_else(|error| match error.kind() {
-            // Somebody removed the directory under the running server.
-            io::ErrorKind::NotFound if self.is_open() => {
-                fs::create_dir_all(&self.dir).and_then(|()| create())
-            }
-            _ => Err(error),
-        });
+        let file = self.ensure_dir().and_then(|()| create());
         let file = file.map_err(|error| self.failed(&error))?;
         Ok(Arrival { stage: self, file: Some(file), path, len: 0, to })
+    }
+
+    /// Makes the directory again where somebody removed it under the running server, and locks the
+    /// one that is there.
+    fn ensure_dir(&self) -> io::Result<()> {
+        let found = match fs::metadata(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_open() => {
+                fs::create_dir_all(&self.dir)?;
+                fs::metadata(&self.dir)?
+            }
+            found => found?,
+        };
+        let mut held = self.lock.lock();
+        if let Some(locked) = &*held {
+            let locked = locked.metadata()?;
+            if (locked.dev(), locked.ino()) != (found.dev(), found.ino()) {
+                *held = Some(lock(&self.dir)?);
+            }
+        }
+        Ok(())
     }
 
     fn is_open(&self) -> bool {

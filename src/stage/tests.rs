@@ -166,6 +166,23 @@ fn a_directory_that_was_removed_is_made_again_and_lost_files_are_no_longer_stage
     assert_eq!(stage.list(TOM), []);
     assert_eq!(share(&stage, b"next", "txt", None), Ok(FileId(2)));
     assert_eq!(fetched(&stage, 2, TOM), Ok(b"next".to_vec()));
+    // The new one is locked like the one before.
+    let error = Stage::open(Some(&path), 1000).unwrap_err();
+    assert_eq!(error.to_string(), "another multichatd uses it");
+}
+
+#[test]
+fn a_directory_that_another_server_has_taken_meanwhile_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("stage");
+    let stage = Stage::open(Some(&path), 1000).unwrap();
+    fs::remove_dir_all(&path).unwrap();
+    let other = Stage::open(Some(&path), 1000).unwrap();
+    assert_eq!(share(&stage, b"x", "txt", None), Err(Reason::StageFailed));
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+    assert_eq!(share(&other, b"x", "txt", None), Ok(FileId(1)));
+    drop(other);
+    assert_eq!(share(&stage, b"y", "txt", None), Ok(FileId(2)));
 }
 
 #[test]
