@@ -17,7 +17,7 @@
 mod flusher;
 
 use std::io;
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -30,11 +30,11 @@ use socket2::SockRef;
 
 use self::flusher::Flusher;
 use crate::ids::Uid;
-use crate::kernel_queue::KernelQueue;
 use crate::limits::{STACK_BYTES, Threads};
 use crate::outbox::{Chunk, Outbox, Pressure};
 use crate::reason::Cause;
 use crate::room::Room;
+use crate::stall::{self, StallWatch};
 use crate::writer;
 
 /// The most bytes that are added before a session flushes instead of leaving it to others: it
@@ -66,7 +66,7 @@ pub struct Delivery {
     /// Whether the flusher has worked for others long enough: its own client waits meanwhile.
     wants_relief: AtomicBool,
     pressure: Pressure,
-    kernel_queue: KernelQueue,
+    stall_watch: StallWatch,
     threads: Arc<Threads>,
     /// Queues for the spare writer thread.
     spare: Sender<(Arc<Outbox>, Receiver<Chunk>)>,
@@ -76,16 +76,18 @@ impl Delivery {
     /// An empty room. Writer threads are taken from `threads`.
     ///
     /// # Errors
-    /// Where the one thread cannot be started that writes when there are no others.
+    /// Where the two threads cannot be started that all clients share: the stall watch, and the one
+    /// that writes where there are no others.
     pub fn start(limits: Limits, threads: Arc<Threads>) -> io::Result<Arc<Delivery>> {
         let (spare, queues) = crossbeam_channel::unbounded();
+        let (stall_watch, told) = StallWatch::new();
         let delivery = Arc::new(Delivery {
             room: Room::default(),
             limits,
             flusher: Mutex::default(),
             wants_relief: AtomicBool::new(false),
             pressure: Pressure::default(),
-            kernel_queue: KernelQueue::open(),
+            stall_watch,
             threads,
             spare,
         });
@@ -94,6 +96,7 @@ impl Delivery {
             .name("writer".to_string())
             .stack_size(STACK_BYTES)
             .spawn(move || write_in_turn(&queues, &served))?;
+        stall::start(told, Arc::downgrade(&delivery))?;
         Ok(delivery)
     }
 
@@ -118,11 +121,6 @@ impl Delivery {
     /// short, what stands before them must be shorter.
     pub(crate) fn batch_limit(&self) -> usize {
         BATCH_LIMIT.min(self.limits.queue / 2)
-    }
-
-    /// What the kernel still holds of what `stream` took, in bytes; `None` where it does not tell.
-    pub(crate) fn unsent_bytes(&self, stream: &TcpStream) -> Option<u64> {
-        self.kernel_queue.unsent_bytes(stream)
     }
 
     /// Sends what was added, or leaves it to the thread that is at it.

@@ -1,14 +1,13 @@
-//! How many bytes the kernel still holds of what a socket took: sent and not acknowledged, or not
-//! sent yet (what `SIOCOUTQ` tells).
+//! How much of what a socket took has left this host, and how much the kernel still holds.
 //!
-//! There is no safe call for that ioctl; the kernel answers the same question through its socket
-//! diagnostics (`sock_diag(7)`), which the `ss` command uses, one socket at a time.
+//! There is no safe call for `TCP_INFO`; the kernel answers the same question through its socket
+//! diagnostics (`sock_diag(7)`), which the `ss` command uses, one socket at a time. What was sent and
+//! not acknowledged counts as gone: a host that has vanished is found by TCP's own time-outs.
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 
 use log::warn;
-use parking_lot::Mutex;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
 };
@@ -22,14 +21,31 @@ const AF_INET6: u8 = 10;
 const IPPROTO_TCP: u8 = 6;
 /// `nlmsghdr`, and `inet_diag_req_v2` behind it (`linux/inet_diag.h`).
 const REQUEST_BYTES: usize = 16 + 56;
-/// Where `idiag_wqueue` stands in the answer: behind `nlmsghdr` and 56 bytes of `inet_diag_msg`.
-const WQUEUE_AT: usize = 16 + 56 + 4;
+/// Asks for `struct tcp_info` beside the answer: bit `INET_DIAG_INFO - 1`.
+const WITH_TCP_INFO: u8 = 1 << 1;
+/// The attribute that `struct tcp_info` comes in.
+const INET_DIAG_INFO: u16 = 2;
+/// The attributes stand behind `nlmsghdr` and `inet_diag_msg`.
+const ATTRIBUTES_AT: usize = 16 + 72;
+/// Places in `struct tcp_info` (`linux/tcp.h`), the last two since Linux 4.19.
+const NOTSENT_BYTES_AT: usize = 144;
+const BYTES_SENT_AT: usize = 200;
+const BYTES_RETRANS_AT: usize = 208;
 
 /// Asks the kernel about sockets.
 #[derive(Debug)]
 pub(crate) struct KernelQueue {
-    /// One question at a time; `None` where the kernel has no socket diagnostics.
-    socket: Option<Mutex<OwnedFd>>,
+    /// `None` where the kernel has no socket diagnostics.
+    socket: Option<OwnedFd>,
+}
+
+/// What became of the bytes that a socket took.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Output {
+    /// How many have left this host since the connection was made.
+    pub(crate) sent_bytes: u64,
+    /// How many have not.
+    pub(crate) unsent_bytes: u64,
 }
 
 impl KernelQueue {
@@ -46,25 +62,46 @@ impl KernelQueue {
                  is noticed only once the kernel's own buffers are full"
             );
         }
-        KernelQueue { socket: opened.ok().map(Mutex::new) }
+        KernelQueue { socket: opened.ok() }
     }
 
-    /// What the kernel holds of what `stream` took, in bytes; `None` where it does not tell.
-    pub(crate) fn unsent_bytes(&self, stream: &TcpStream) -> Option<u64> {
+    /// What became of what `stream` took; `None` where the kernel does not tell.
+    pub(crate) fn ask(&self, stream: &TcpStream) -> Option<Output> {
         let request = request(stream.local_addr().ok()?, stream.peer_addr().ok()?);
-        let socket = self.socket.as_ref()?.lock();
-        send(&*socket, &request, SendFlags::empty()).ok()?;
-        let mut answer = [0u8; 1024];
+        let socket = self.socket.as_ref()?;
+        send(socket, &request, SendFlags::empty()).ok()?;
+        let mut answer = [0u8; 2048];
         // The kernel answers while it is asked, so there is nothing to wait for.
-        let (len, _) = recv(&*socket, &mut answer, RecvFlags::DONTWAIT).ok()?;
-        let answer = &answer[..len];
-        let kind = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
-        if kind != SOCK_DIAG_BY_FAMILY {
-            return None;
-        }
-        let wqueue = answer.get(WQUEUE_AT..WQUEUE_AT + 4)?;
-        Some(u64::from(u32::from_ne_bytes(wqueue.try_into().ok()?)))
+        let (len, _) = recv(socket, &mut answer, RecvFlags::DONTWAIT).ok()?;
+        output(&answer[..len])
     }
+}
+
+/// Finds the two numbers in an answer.
+fn output(answer: &[u8]) -> Option<Output> {
+    if u16_at(answer, 4)? != SOCK_DIAG_BY_FAMILY {
+        return None;
+    }
+    let mut attributes = answer.get(ATTRIBUTES_AT..)?;
+    loop {
+        let len = usize::from(u16_at(attributes, 0)?);
+        if u16_at(attributes, 2)? == INET_DIAG_INFO {
+            let info = attributes.get(4..len)?;
+            let unsent = u32::from_ne_bytes(*info.get(NOTSENT_BYTES_AT..)?.first_chunk()?);
+            let sent = u64_at(info, BYTES_SENT_AT)?.checked_sub(u64_at(info, BYTES_RETRANS_AT)?)?;
+            return Some(Output { sent_bytes: sent, unsent_bytes: u64::from(unsent) });
+        }
+        // Attributes begin at multiples of four bytes.
+        attributes = attributes.get(len.max(4).next_multiple_of(4)..)?;
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// Lays out the question for the one socket with these two ends.
@@ -75,6 +112,7 @@ fn request(local: SocketAddr, peer: SocketAddr) -> [u8; REQUEST_BYTES] {
     put(4, &SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     put(6, &REQUEST.to_ne_bytes());
     put(16, &[if local.is_ipv4() { AF_INET } else { AF_INET6 }, IPPROTO_TCP]);
+    put(18, &[WITH_TCP_INFO]);
     put(20, &u32::MAX.to_ne_bytes()); // in any state
     put(24, &local.port().to_be_bytes());
     put(26, &peer.port().to_be_bytes());
@@ -111,26 +149,44 @@ mod tests {
                 continue;
             };
             let queue = KernelQueue::open();
-            assert_eq!(queue.unsent_bytes(&near), Some(0), "{address}");
+            let nothing = Output { sent_bytes: 0, unsent_bytes: 0 };
+            assert_eq!(queue.ask(&near), Some(nothing), "{address}");
             near.set_nonblocking(true).unwrap();
-            let mut sent = 0u64;
+            let mut taken = 0u64;
             let full = loop {
                 match near.write(&[b'x'; 65536]) {
-                    Ok(count) => sent += count as u64,
+                    Ok(count) => taken += count as u64,
                     Err(error) => break error,
                 }
             };
             assert_eq!(full.kind(), ErrorKind::WouldBlock);
-            let unsent = queue.unsent_bytes(&near).unwrap();
-            assert!(unsent > 0 && unsent <= sent, "{address}: {unsent} of {sent}");
+            let output = queue.ask(&near).unwrap();
+            assert!(output.unsent_bytes > 0 && output.sent_bytes > 0, "{address}: {output:?}");
+            assert_eq!(output.sent_bytes + output.unsent_bytes, taken, "{address}: {output:?}");
 
-            let mut rest = vec![0; usize::try_from(sent).unwrap()];
+            let mut rest = vec![0; usize::try_from(taken).unwrap()];
             far.read_exact(&mut rest).unwrap();
-            // All of it was read, so all of it is acknowledged, at the latest with the next byte.
-            near.set_nonblocking(false).unwrap();
-            far.write_all(b"!").unwrap();
-            near.read_exact(&mut [0]).unwrap();
-            assert_eq!(queue.unsent_bytes(&near), Some(0), "{address}");
+            let all = Output { sent_bytes: taken, unsent_bytes: 0 };
+            assert_eq!(queue.ask(&near), Some(all), "{address}");
         }
+    }
+
+    #[test]
+    fn answers_that_are_no_answers_tell_nothing() {
+        let mut answer = vec![0u8; ATTRIBUTES_AT + 4 + 216];
+        answer[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+        // Attributes without a length, and then none at all.
+        assert_eq!(output(&answer), None);
+        assert_eq!(output(&answer[..ATTRIBUTES_AT]), None);
+        assert_eq!(output(&answer[..3]), None);
+        answer[ATTRIBUTES_AT..ATTRIBUTES_AT + 2].copy_from_slice(&220u16.to_ne_bytes());
+        answer[ATTRIBUTES_AT + 2..ATTRIBUTES_AT + 4].copy_from_slice(&INET_DIAG_INFO.to_ne_bytes());
+        assert_eq!(output(&answer), Some(Output { sent_bytes: 0, unsent_bytes: 0 }));
+        // As an older kernel tells it: without the last fields.
+        answer[ATTRIBUTES_AT..ATTRIBUTES_AT + 2].copy_from_slice(&200u16.to_ne_bytes());
+        assert_eq!(output(&answer), None);
+        // An error.
+        answer[4..6].copy_from_slice(&2u16.to_ne_bytes());
+        assert_eq!(output(&answer), None);
     }
 }

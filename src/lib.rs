@@ -15,8 +15,9 @@
 //! | `batch` | what was said since the last flush, and who gets which bytes | locks, sockets |
 //! | [`delivery`] | from the batch to the sockets, one thread at a time | contents of messages |
 //! | [`outbox`] | one client's socket and queue, whose turn it is to write | the room |
-//! | `writer` | a client's writer thread, and its stall clock | the room's lock |
-//! | `kernel_queue` | how much of what was written is still here | |
+//! | `writer` | a client's writer thread | the room's lock |
+//! | `stall` | who has stopped reading or reads too slowly: one thread, asleep while nothing is under way | contents of messages |
+//! | `kernel_queue` | how much of what was written has left this host | |
 //! | [`stage`] | staged files, from arrival to eviction and restart | sockets, the room |
 //! | `session` | one client from connect to close; `input` reads, `requests` carries out, `close` closes | grammar, listening |
 //! | [`server`] | starting and stopping; `listen`, `accept`, and what all threads share (`shared`) | contents of messages |
@@ -52,6 +53,7 @@ pub mod room;
 pub mod server;
 mod session;
 pub mod stage;
+mod stall;
 pub mod text;
 pub mod wire;
 mod writer;

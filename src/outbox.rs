@@ -15,7 +15,8 @@ use std::fs::File;
 use std::net::TcpStream;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::{Condvar, Mutex};
@@ -49,6 +50,12 @@ pub struct Outbox {
     stream: TcpStream,
     waiting: AtomicUsize,
     broken: AtomicBool,
+    /// Whether the stall watch knows that something was sent.
+    watched: AtomicBool,
+    /// Whether a writer thread is at work, and not still to come.
+    served: AtomicBool,
+    /// How many bytes the socket has taken from writer threads.
+    taken: AtomicU64,
     state: Mutex<State>,
     /// Told when nothing waits any more, a file has been sent, or the outbox is broken.
     changed: Condvar,
@@ -70,6 +77,9 @@ impl Outbox {
             stream,
             waiting: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
+            served: AtomicBool::new(false),
+            taken: AtomicU64::new(0),
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -93,6 +103,37 @@ impl Outbox {
     /// Whether nothing can be written any more.
     pub(crate) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
+    }
+
+    /// Whether the stall watch is to be told of this outbox: it does not know it yet. Once it was
+    /// asked, that is noted.
+    pub(crate) fn begin_watch(&self) -> bool {
+        !self.watched.load(Ordering::SeqCst) && !self.watched.swap(true, Ordering::SeqCst)
+    }
+
+    /// Notes that the stall watch is to be told of what is sent from now on.
+    pub(crate) fn end_watch(&self) {
+        self.watched.store(false, Ordering::SeqCst);
+    }
+
+    /// Notes that a writer thread has begun or ended.
+    pub(crate) fn set_served(&self, served: bool) {
+        self.served.store(served, Ordering::Release);
+    }
+
+    /// Whether something waits that a writer thread is sending now.
+    pub(crate) fn is_being_sent(&self) -> bool {
+        self.waiting() > 0 && self.served.load(Ordering::Acquire)
+    }
+
+    /// Notes that the socket has taken so many bytes. For the writer thread alone.
+    pub(crate) fn count_taken(&self, bytes: u64) {
+        self.taken.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// How many bytes the socket has taken from writer threads.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Takes what the socket did not take. For the flusher alone.
@@ -154,7 +195,7 @@ impl Outbox {
 
     /// Waits until nothing waits any more, or the outbox is broken.
     ///
-    /// The writer thread's stall clock bounds it: a client that takes nothing is cut off.
+    /// The stall watch bounds it: a client that takes nothing is cut off.
     pub(crate) fn wait_drained(&self) {
         let mut state = self.state.lock();
         while !self.is_drained() {
@@ -193,7 +234,8 @@ impl Outbox {
 /// A client that filled a queue is not read meanwhile, so it slows down to its reader's pace.
 #[derive(Debug, Default)]
 pub struct Pressure {
-    over: Mutex<Vec<Uid>>,
+    /// With the time since when; for a client that is fetching a file, since it moved last.
+    over: Mutex<Vec<(Uid, Instant)>>,
     /// The length of `over`, to be looked at once a message without taking the lock.
     count: AtomicUsize,
     fell: Condvar,
@@ -203,8 +245,8 @@ impl Pressure {
     /// Notes that the queue of `uid` is over the limit.
     pub(crate) fn rise(&self, uid: Uid) {
         let mut over = self.over.lock();
-        if !over.contains(&uid) {
-            over.push(uid);
+        if !over.iter().any(|&(other, _)| other == uid) {
+            over.push((uid, Instant::now()));
             self.count.store(over.len(), Ordering::Release);
         }
     }
@@ -215,10 +257,27 @@ impl Pressure {
             return;
         }
         let mut over = self.over.lock();
-        over.retain(|&other| other != uid);
+        over.retain(|&(other, _)| other != uid);
         self.count.store(over.len(), Ordering::Release);
         drop(over);
         self.fell.notify_all();
+    }
+
+    /// Notes that the queue of `uid` cannot fall yet, for no fault of its reader's.
+    pub(crate) fn excuse(&self, uid: Uid) {
+        if self.is_on()
+            && let Some((_, since)) = self.over.lock().iter_mut().find(|(other, _)| *other == uid)
+        {
+            *since = Instant::now();
+        }
+    }
+
+    /// Since when the queue of `uid` has been over the limit without falling to half.
+    pub(crate) fn over_since(&self, uid: Uid) -> Option<Instant> {
+        if !self.is_on() {
+            return None;
+        }
+        self.over.lock().iter().find(|(other, _)| *other == uid).map(|&(_, since)| since)
     }
 
     /// Whether anybody's queue is over the limit.
@@ -231,7 +290,7 @@ impl Pressure {
     /// Each queue that is over falls to half or is dropped within the stall timeout.
     pub(crate) fn wait(&self, concerns: impl Fn(Uid) -> bool, gone: impl Fn() -> bool) {
         let mut over = self.over.lock();
-        while over.iter().any(|&uid| concerns(uid)) && !gone() {
+        while over.iter().any(|&(uid, _)| concerns(uid)) && !gone() {
             self.fell.wait(&mut over);
         }
     }

@@ -1,15 +1,14 @@
-//! A client's writer thread: sends what its socket did not take at once, and tells a slow reader
-//! from one that has stopped.
+//! A client's writer thread: sends what its socket did not take at once.
 //!
 //! It is started by the first leftover, is the socket's only writer until all is sent, and ends
 //! after a second without work; so an idle client has none. It waits for its own queue and its own
-//! socket alone.
+//! socket alone, for as long as [`crate::stall`] lets the client keep it waiting.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use rustix::fs::sendfile;
@@ -25,14 +24,8 @@ pub(crate) const IDLE: Duration = Duration::from_secs(1);
 /// The most slices of one `sendmsg`, of the kernel's 1,024: more bring nothing.
 pub(crate) const SLICES_LIMIT: usize = 64;
 
-/// The most bytes of one `sendfile`, so that the stall clock is looked at in between.
+/// The most bytes of one `sendfile`, so that a client that was cut off is noticed in between.
 const FILE_STEP: u64 = 1 << 20;
-
-/// How often a writer thread looks at its stall clock: often enough for a timeout of half a
-/// second, rarely enough to cost nothing at ten. Also the send timeout of every socket.
-pub(crate) fn tick(stall_timeout: Duration) -> Duration {
-    (stall_timeout / 8).clamp(Duration::from_millis(5), Duration::from_secs(1))
-}
 
 /// Writes for one client until nothing has been queued for as long as `idle`.
 pub(crate) fn run(
@@ -41,7 +34,9 @@ pub(crate) fn run(
     delivery: &Delivery,
     idle: Duration,
 ) {
-    let end = Writer::new(outbox, queue, delivery, idle).run();
+    outbox.set_served(true);
+    let end = Writer { outbox, queue, delivery, idle, hand: VecDeque::new() }.run();
+    outbox.set_served(false);
     if let Err(cause) = end {
         match cause {
             Cause::Closed | Cause::Reset | Cause::Vanished => delivery.lose(outbox, cause),
@@ -57,37 +52,16 @@ struct Writer<'a> {
     idle: Duration,
     /// What was taken from the queue and is not in the socket yet.
     hand: VecDeque<Chunk>,
-    clock: StallClock,
-    /// Since when the queue has been over its limit without falling to half.
-    over_since: Option<Instant>,
 }
 
-impl<'a> Writer<'a> {
-    fn new(
-        outbox: &'a Outbox,
-        queue: &'a Receiver<Chunk>,
-        delivery: &'a Delivery,
-        idle: Duration,
-    ) -> Writer<'a> {
-        Writer {
-            outbox,
-            queue,
-            delivery,
-            idle,
-            hand: VecDeque::new(),
-            clock: StallClock::new(delivery.stall_timeout()),
-            over_since: None,
-        }
-    }
-
+impl Writer<'_> {
     fn run(mut self) -> Result<(), Cause> {
         while self.take() {
             let sent = match self.hand.front() {
                 Some(Chunk::File { .. }) => self.send_file()?,
                 _ => self.send_bytes()?,
             };
-            self.clock.sent += sent;
-            self.check_clocks()?;
+            self.outbox.count_taken(sent);
         }
         Ok(())
     }
@@ -96,10 +70,7 @@ impl<'a> Writer<'a> {
     fn take(&mut self) -> bool {
         while self.hand.is_empty() {
             match self.queue.recv_timeout(self.idle) {
-                Ok(chunk) => {
-                    self.hand.push_back(chunk);
-                    self.clock.restart();
-                }
+                Ok(chunk) => self.hand.push_back(chunk),
                 Err(RecvTimeoutError::Timeout) if self.outbox.retire(self.queue) => return false,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return false,
@@ -166,9 +137,9 @@ impl<'a> Writer<'a> {
                 Err(error) => return Err(cause_of(&error.into())),
             },
         };
-        if sent > 0 && self.over_since.is_some() {
+        if sent > 0 {
             // Not too slow while the file moves: what waits behind it cannot fall.
-            self.over_since = Some(Instant::now());
+            self.delivery.pressure().excuse(self.outbox.uid());
         }
         if *offset == *end {
             self.hand.pop_front();
@@ -179,73 +150,9 @@ impl<'a> Writer<'a> {
     }
 
     fn lower(&mut self, cost: usize) {
-        let limit = self.delivery.queue_limit();
-        let left = if cost > 0 { self.outbox.lower(cost) } else { self.outbox.waiting() };
-        if left <= limit / 2 {
-            self.over_since = None;
+        if self.outbox.lower(cost) <= self.delivery.queue_limit() / 2 {
             self.delivery.pressure().fall(self.outbox.uid());
-        } else if left > limit && self.over_since.is_none() {
-            self.over_since = Some(Instant::now());
         }
-    }
-
-    /// Whether the client has stopped reading, or reads too slowly.
-    fn check_clocks(&mut self) -> Result<(), Cause> {
-        if self.hand.is_empty() {
-            return Ok(());
-        }
-        let now = Instant::now();
-        if self.clock.is_due(now) {
-            let unsent = self.delivery.unsent_bytes(self.outbox.stream());
-            if self.clock.has_stalled(now, unsent) {
-                return Err(Cause::StoppedReading);
-            }
-        }
-        // One that has not read for half of the time has perhaps stopped: the other clock tells.
-        let reads = now - self.clock.since < self.clock.timeout / 2;
-        if reads && self.over_since.is_some_and(|since| now - since >= self.clock.timeout) {
-            return Err(Cause::ReadTooSlowly);
-        }
-        Ok(())
-    }
-}
-
-/// How long a client has taken nothing: what counts is what has left this host, and a socket that
-/// takes bytes into the kernel's buffer says nothing of it.
-struct StallClock {
-    timeout: Duration,
-    /// All bytes that the socket has taken from this thread.
-    sent: u64,
-    /// The most that is known to have left, from `sent` less what the kernel still held.
-    left: i128,
-    since: Instant,
-    due: Instant,
-}
-
-impl StallClock {
-    fn new(timeout: Duration) -> StallClock {
-        let now = Instant::now();
-        StallClock { timeout, sent: 0, left: i128::MIN, since: now, due: now }
-    }
-
-    fn restart(&mut self) {
-        self.since = Instant::now();
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        now >= self.due
-    }
-
-    /// `unsent`: what the kernel still holds; `None` where it does not tell, and then what the
-    /// socket has taken must do.
-    fn has_stalled(&mut self, now: Instant, unsent: Option<u64>) -> bool {
-        self.due = now + tick(self.timeout);
-        let left = i128::from(self.sent) - i128::from(unsent.unwrap_or(0));
-        if left > self.left {
-            self.left = left;
-            self.since = now;
-        }
-        now - self.since >= self.timeout
     }
 }
 

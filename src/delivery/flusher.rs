@@ -166,6 +166,7 @@ impl Flusher {
             let chunks = self.keep(batch, rest, skip);
             Flusher::enqueue(outbox, chunks, delivery);
         }
+        delivery.stall_watch.note(outbox);
     }
 
     /// Sends until the socket takes no more, or a file comes. Returns how many segments it took

@@ -1,7 +1,7 @@
 //! The rules over [`crate::delivery`], each with a test that names it, on real sockets.
 
 use std::io::Read;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Barrier;
 
 use super::*;
@@ -20,7 +20,7 @@ fn join(delivery: &Delivery) -> (Arc<Outbox>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = SockRef::from(&listener);
     socket.set_tcp_notsent_lowat(128 * 1024).unwrap();
-    socket.set_write_timeout(Some(writer::tick(delivery.stall_timeout()))).unwrap();
+    socket.set_write_timeout(Some(stall::tick(delivery.stall_timeout()))).unwrap();
     let peer = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     peer.set_recv_buffer_size(4096).unwrap();
     peer.connect(&listener.local_addr().unwrap().into()).unwrap();

@@ -64,6 +64,20 @@ fn reader_that_takes_nothing_is_cut_off_below_the_queue_limit_too_and_idle_ones_
 }
 
 #[test]
+fn reader_that_takes_nothing_is_cut_off_though_the_kernel_alone_holds_what_it_was_sent() {
+    // P5: "What counts as taken is what has left this host, not what the kernel buffers." 64 kB fit
+    // into the kernel's buffer, and not into the one of this reader.
+    let mut server = Server::with(&["--stall-timeout", "0.5"]);
+    let (mut sender, stalled, mut other) =
+        (server.join(), server.join_with_small_buffer(), server.join());
+    sender.say_to(stalled.uid, numbered(0, 65_000)).ok();
+    let logged = server.log().wait_for("client 2: disconnected");
+    assert!(logged.contains("WARN") && logged.ends_with("it stopped reading"), "{logged}");
+    assert!(sender.say_to(2, "hi").reason().contains("it stopped reading"));
+    other.expect_nothing();
+}
+
+#[test]
 fn client_that_does_not_read_its_own_responses_is_cut_off() {
     // Responses count as anything else that waits for a client: it is not read any more, and then
     // disconnected.
