@@ -2,6 +2,7 @@
 //!
 //! Shared by both programs, so that they take and refuse the same.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -36,6 +37,19 @@ impl From<Fail> for UsageError {
             Fail::UnexpectedArgument(name) => format!("{}: takes no value", dashed(&name)),
         })
     }
+}
+
+/// The program's arguments.
+///
+/// # Errors
+/// Where one of them is not UTF-8.
+pub fn arguments() -> Result<Vec<String>, UsageError> {
+    let text = |argument: OsString| {
+        argument
+            .into_string()
+            .map_err(|argument| UsageError(format!("{}: not UTF-8", argument.to_string_lossy())))
+    };
+    std::env::args_os().skip(1).map(text).collect()
 }
 
 /// A stray argument.
@@ -117,25 +131,29 @@ pub fn parse_seconds(text: &str) -> Result<Duration, &'static str> {
 /// # Errors
 /// What the text is not.
 pub fn parse_address(text: &str, port_alone: bool) -> Result<Address, &'static str> {
-    const NOT: &str = "not an address (PORT, HOST or HOST:PORT)";
+    let not = if port_alone {
+        "not an address (PORT, HOST or HOST:PORT)"
+    } else {
+        "not an address (HOST or HOST:PORT)"
+    };
     const NOT_PORT: &str = "not a port (0 to 65535)";
     let port = |digits: &str| match digits.bytes().all(|byte| byte.is_ascii_digit()) {
         true if !digits.is_empty() => digits.parse::<u16>().map_err(|_| NOT_PORT),
         _ => Err(NOT_PORT),
     };
     if text.is_empty() || text.contains(char::is_whitespace) {
-        return Err(NOT);
+        return Err(not);
     }
     if port_alone && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(Address { host: None, port: Some(port(text)?) });
     }
     if let Some(bracketed) = text.strip_prefix('[') {
-        let (host, rest) = bracketed.split_once(']').ok_or(NOT)?;
+        let (host, rest) = bracketed.split_once(']').ok_or(not)?;
         host.parse::<Ipv6Addr>().map_err(|_| "not an IPv6 address in the brackets")?;
         let port = match rest.strip_prefix(':') {
             Some(digits) => Some(port(digits)?),
             None if rest.is_empty() => None,
-            None => return Err(NOT),
+            None => return Err(not),
         };
         return Ok(Address { host: Some(host.to_string()), port });
     }
@@ -144,9 +162,9 @@ pub fn parse_address(text: &str, port_alone: bool) -> Result<Address, &'static s
         // An IPv6 address without brackets.
         Some((_, rest)) if rest.contains(':') => match text.parse::<Ipv6Addr>() {
             Ok(_) => Ok(Address { host: Some(text.to_string()), port: None }),
-            Err(_) => Err(NOT),
+            Err(_) => Err(not),
         },
-        Some(("", _)) => Err(NOT),
+        Some(("", _)) => Err(not),
         Some((host, digits)) => {
             Ok(Address { host: Some(host.to_string()), port: Some(port(digits)?) })
         }

@@ -24,6 +24,7 @@
 //! | `refusal` | newcomers that are refused | |
 //! | [`limits`] | what the system allows | |
 //! | [`logging`] | the log, and that nobody waits for it | |
+//! | [`client`] | the blocking client: requests, responses, what arrives in between | terminals, flags |
 //! | [`args`] | sizes, addresses, times and usage errors of the command lines | everything else |
 //!
 //! # Invariants
@@ -41,6 +42,7 @@
 
 pub mod args;
 mod batch;
+pub mod client;
 pub mod delivery;
 pub mod ids;
 mod kernel_queue;

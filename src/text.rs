@@ -148,6 +148,25 @@ impl fmt::Display for Visible<'_> {
     }
 }
 
+/// Shows a stranger's text to a person at a terminal: as [`Visible`], but a backslash is itself, and
+/// a tab four spaces.
+pub struct Shown<'a>(pub &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '\t' => f.write_str("    ")?,
+                _ if c.is_control() || breaks_line(c) || turns_direction(c) => {
+                    write!(f, "{}", c.escape_default())?;
+                }
+                _ => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

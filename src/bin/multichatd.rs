@@ -48,15 +48,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     let options = options();
-    let arguments: Vec<String> = std::env::args_os()
-        .skip(1)
-        .map(|argument| {
-            argument.into_string().map_err(|argument| {
-                UsageError(format!("{}: not UTF-8", argument.to_string_lossy()))
-            })
-        })
-        .collect::<Result<_, _>>()?;
-    let matches = options.parse(arguments).map_err(UsageError::from)?;
+    let matches = options.parse(args::arguments()?).map_err(UsageError::from)?;
     if matches.opt_present("help") {
         return print(&help(&options));
     }

@@ -6,7 +6,7 @@
 
 use std::io::BufRead;
 
-use super::header::{self, Field, ReadError};
+use super::header::{self, Field, ReadError, Rules};
 use super::{ContentType, MessageType, parse_number};
 use crate::ids::{FileId, MessageId, Uid};
 use crate::reason::{Excerpt, Reason};
@@ -44,6 +44,19 @@ pub enum Request {
     Nickname,
     /// End the session (§2.3.4).
     Bye,
+}
+
+impl Request {
+    /// Its `Message-Type`.
+    pub fn message_type(&self) -> MessageType {
+        match self {
+            Request::Chat(_) => MessageType::Chat,
+            Request::Query => MessageType::Query,
+            Request::Fetch => MessageType::Fetch,
+            Request::Nickname => MessageType::Nickname,
+            Request::Bye => MessageType::Bye,
+        }
+    }
 }
 
 /// A chat message's own fields.
@@ -202,7 +215,8 @@ pub fn read_client_message<R: BufRead>(
     line: &mut Vec<u8>,
 ) -> Result<Option<Parsed>, Fault> {
     let mut fields = Fields::default();
-    let read = header::read_header(input, line, |field, value| fields.take(field, value));
+    let read =
+        header::read_header(input, line, Rules::Strict, |field, value| fields.take(field, value));
     let inherited = fields.inherited();
     let summary = match read {
         Ok(Some(summary)) => summary,
@@ -223,16 +237,13 @@ pub fn read_client_message<R: BufRead>(
 /// The body's `body_len` bytes are the caller's to send after it.
 pub fn encode_client_message(message: &ClientMessage, out: &mut Vec<u8>) {
     use super::push_number;
-    let request = &message.request;
-    let (message_type, to, content_type) = match request {
-        Request::Chat(chat) => (MessageType::Chat, chat.to, Some(chat.content_type.as_str())),
-        Request::Query => (MessageType::Query, None, None),
-        Request::Fetch => (MessageType::Fetch, None, Some("text")),
-        Request::Nickname => (MessageType::Nickname, None, Some("text")),
-        Request::Bye => (MessageType::Bye, None, None),
+    let (to, content_type) = match &message.request {
+        Request::Chat(chat) => (chat.to, Some(chat.content_type.as_str())),
+        Request::Fetch | Request::Nickname => (None, Some("text")),
+        Request::Query | Request::Bye => (None, None),
     };
     out.extend_from_slice(b"Message-Type ");
-    out.extend_from_slice(message_type.name().as_bytes());
+    out.extend_from_slice(message.request.message_type().name().as_bytes());
     out.extend_from_slice(b"\r\nMessage-ID ");
     push_number(message.inherited.id.0, out);
     if let Some(to) = to {

@@ -83,6 +83,16 @@ impl Field {
     }
 }
 
+/// How much a header is to be trusted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// As the server reads: ASCII without control characters, but for a nickname.
+    Strict,
+    /// As a client reads, who has nobody to tell: values may hold any bytes, and are to be shown
+    /// with care; a field without a value is not there.
+    Lenient,
+}
+
 /// Why no whole header could be read.
 #[derive(Debug)]
 pub enum ReadError {
@@ -119,13 +129,14 @@ pub struct Summary {
 pub fn read_header<R: BufRead>(
     input: &mut R,
     line: &mut Vec<u8>,
+    rules: Rules,
     mut take: impl FnMut(Field, &[u8]),
 ) -> Result<Option<Summary>, ReadError> {
     let mut lines = 0;
     let mut seen = 0u16;
     let mut summary = Summary::default();
     loop {
-        if !read_line(input, line, lines > 0)? {
+        if !read_line(input, line, rules, lines > 0)? {
             return Ok(None);
         }
         if line.is_empty() {
@@ -138,7 +149,7 @@ pub fn read_header<R: BufRead>(
         if lines > LINES_LIMIT {
             return Err(ReadError::Refused(Reason::TooManyLines));
         }
-        let (field, value) = parse_line(line, lines == 1).map_err(ReadError::Refused)?;
+        let (field, value) = parse_line(line, rules, lines == 1).map_err(ReadError::Refused)?;
         let Some(field) = field else { continue };
         if seen & field.bit() != 0 {
             summary.repeated.get_or_insert(field);
@@ -156,6 +167,7 @@ pub fn read_header<R: BufRead>(
 fn read_line<R: BufRead>(
     input: &mut R,
     line: &mut Vec<u8>,
+    rules: Rules,
     inside: bool,
 ) -> Result<bool, ReadError> {
     line.clear();
@@ -182,7 +194,7 @@ fn read_line<R: BufRead>(
         input.consume(used);
 
         // Noise without a linefeed (a TLS greeting, say) is told at once, not after a time-out.
-        check_controls(&line[..line.len().min(LINE_LIMIT + 1)], |byte| byte != b'\r')?;
+        check_controls(&line[..line.len().min(LINE_LIMIT + 1)], rules, |byte| byte != b'\r')?;
         if end.is_some() {
             if line.last() == Some(&b'\r') {
                 line.pop();
@@ -191,7 +203,7 @@ fn read_line<R: BufRead>(
                 return Err(ReadError::Refused(Reason::LineTooLong));
             }
             line.truncate(trim_end(line).len());
-            check_controls(line, |_| true)?;
+            check_controls(line, rules, |_| true)?;
             return Ok(true);
         }
         if line.len() > LINE_LIMIT + 1 || (line.len() > LINE_LIMIT && line[LINE_LIMIT] != b'\r') {
@@ -201,7 +213,10 @@ fn read_line<R: BufRead>(
 }
 
 /// Refuses the control characters that no header may hold, as far as they `count`.
-fn check_controls(line: &[u8], counts: impl Fn(u8) -> bool) -> Result<(), ReadError> {
+fn check_controls(line: &[u8], rules: Rules, counts: impl Fn(u8) -> bool) -> Result<(), ReadError> {
+    if rules == Rules::Lenient {
+        return Ok(());
+    }
     let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
     match line.iter().find(|&&byte| is_control(byte) && counts(byte)) {
         Some(&byte) => Err(ReadError::Refused(Reason::ControlInHeader { byte })),
@@ -226,7 +241,7 @@ fn is_blank(line: &[u8]) -> bool {
 }
 
 /// Takes a line apart: its field, where the draft has it, and its value.
-fn parse_line(line: &[u8], first: bool) -> Result<(Option<Field>, &[u8]), Reason> {
+fn parse_line(line: &[u8], rules: Rules, first: bool) -> Result<(Option<Field>, &[u8]), Reason> {
     let name_end = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
     let name = &line[..name_end];
     let value = trim_start(&line[name_end..]);
@@ -243,6 +258,9 @@ fn parse_line(line: &[u8], first: bool) -> Result<(Option<Field>, &[u8]), Reason
         if name.is_empty() || !name.iter().all(valid) {
             return Err(Reason::BadFieldName { name: Excerpt::of(name) });
         }
+    }
+    if rules == Rules::Lenient {
+        return Ok((field.filter(|_| !value.is_empty()), value));
     }
     if value.is_empty() {
         return Err(Reason::NoValue { name: Excerpt::of(name) });

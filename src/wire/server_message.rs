@@ -5,8 +5,8 @@
 use std::io::BufRead;
 
 use super::client_message::Inherited;
-use super::header::{self, Field, ReadError};
-use super::{ContentType, MessageType, parse_number, push_number};
+use super::header::{self, Field, ReadError, Rules};
+use super::{MessageType, parse_number, push_number};
 use crate::ids::{FileId, MessageId, Uid};
 use crate::reason::{Excerpt, Reason};
 use crate::text::{Extension, Nickname};
@@ -141,6 +141,8 @@ fn push_content(content_type: &str, len: u64, out: &mut Vec<u8>) {
 }
 
 /// The header of a server message as a client reads it; a body may follow in the stream.
+///
+/// A client need not trust the server: what is text in here may hold any characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerMessage {
     /// A text or a file from a client of the room (§2.2.1.1).
@@ -149,12 +151,12 @@ pub enum ServerMessage {
         to: Option<Uid>,
         /// The sender.
         from: Uid,
-        /// The sender's nickname as the server sent it; a client must not trust it.
+        /// The sender's nickname, as the server sent it.
         nickname: Option<String>,
         /// Set where a file was shared: no body follows, and `len` is the file's size.
         file_id: Option<FileId>,
-        /// What the text or the file is.
-        content_type: ContentType,
+        /// What the text or the file is, as the server sent it.
+        content_type: String,
         /// `Content-Length`.
         len: u64,
     },
@@ -166,8 +168,8 @@ pub enum ServerMessage {
         inherited: Inherited,
         /// The File-ID of a file just shared.
         file_id: Option<FileId>,
-        /// What the body is.
-        content_type: ContentType,
+        /// What the body is, as the server sent it.
+        content_type: String,
         /// The length of the body, in bytes, as declared.
         len: u64,
     },
@@ -192,7 +194,7 @@ struct Fields {
     from: Option<u64>,
     nickname: Option<String>,
     file_id: Option<u64>,
-    content_type: Option<ContentType>,
+    content_type: Option<String>,
     len: Option<u64>,
     bad: Option<Reason>,
 }
@@ -222,10 +224,7 @@ impl Fields {
                 return;
             }
             Field::ContentType => {
-                self.content_type = ContentType::parse(value);
-                if self.content_type.is_none() {
-                    self.bad.get_or_insert(Reason::BadContentType { value: Excerpt::of(value) });
-                }
+                self.content_type = Some(String::from_utf8_lossy(value).into_owned());
                 return;
             }
         };
@@ -244,12 +243,12 @@ impl Fields {
             return Err(bad);
         }
         let missing = |field| Reason::Missing { field };
-        let len = self.len.ok_or(missing(Field::ContentLength))?;
-        let content_type = self.content_type.unwrap_or(ContentType::Text);
+        let content_type = self.content_type.unwrap_or_else(|| "text".to_string());
         let file_id = self.file_id.map(FileId);
         if let Some(status) = self.status {
             let id = MessageId(self.id.ok_or(missing(Field::MessageId))?);
             let inherited = Inherited { message_type: self.message_type, id };
+            let len = self.len.unwrap_or(0);
             return Ok(ServerMessage::Response { status, inherited, file_id, content_type, len });
         }
         if self.message_type != Some(MessageType::Chat) {
@@ -261,7 +260,7 @@ impl Fields {
             nickname: self.nickname,
             file_id,
             content_type,
-            len,
+            len: self.len.ok_or(missing(Field::ContentLength))?,
         })
     }
 }
@@ -277,7 +276,8 @@ pub fn read_server_message<R: BufRead>(
     line: &mut Vec<u8>,
 ) -> Result<Option<ServerMessage>, ReadError> {
     let mut fields = Fields::default();
-    let read = header::read_header(input, line, |field, value| fields.take(field, value))?;
+    let read =
+        header::read_header(input, line, Rules::Lenient, |field, value| fields.take(field, value))?;
     let Some(summary) = read else { return Ok(None) };
     fields.finish(summary.repeated).map(Some).map_err(ReadError::Refused)
 }

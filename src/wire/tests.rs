@@ -547,7 +547,7 @@ proptest! {
             from: Uid(from),
             nickname: nickname.map(|name| name.as_str().to_string()),
             file_id: is_file.then_some(FileId(file_id)),
-            content_type,
+            content_type: content_type.as_str().to_string(),
             len: body.len() as u64,
         };
         let got = read_server_message(&mut input, &mut Vec::new()).unwrap().unwrap();
@@ -580,6 +580,7 @@ proptest! {
         let mut input = in_pieces(&encoded, sizes);
         let got = read_server_message(&mut input, &mut Vec::new()).unwrap().unwrap();
         let len = body.len() as u64;
+        let content_type = content_type.as_str().to_string();
         prop_assert_eq!(got, ServerMessage::Response { status, inherited, file_id, content_type, len });
     }
 

@@ -1,0 +1,69 @@
+//! `listen`: prints what arrives.
+
+use std::io::{self, IsTerminal};
+use std::time::Instant;
+
+use crossbeam_channel::{RecvTimeoutError, bounded};
+
+use crate::Failure;
+use crate::link::{Link, LinkEvent};
+use crate::options::Wanted;
+use crate::output::{self, complain};
+use crate::settings::Settings;
+use crate::show::{self, Style};
+
+/// How many messages may wait for standard output before no more is read: the server's queue for
+/// this client is the place to wait in.
+const WAITING_LIMIT: usize = 16;
+
+/// Prints what arrives, until enough has come, or the time is up, or the connection is lost.
+pub(crate) fn run(settings: Settings, wanted: &Wanted) -> Result<(), Failure> {
+    let until = wanted.timeout.map(|timeout| Instant::now() + timeout);
+    let style = Style { has_colour: colours(&settings), ..Style::default() };
+    let (send, events) = bounded(WAITING_LIMIT);
+    let link = Link::join(settings, move |event| {
+        // Nobody listens any more where the program ends.
+        let _ = send.send(event);
+    })?;
+    let mut left = wanted.count;
+    while left != Some(0) {
+        let event = match until {
+            Some(until) => events.recv_deadline(until),
+            None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match event {
+            Ok(LinkEvent::Relay(relay)) => {
+                let shown =
+                    if wanted.as_json { show::json(&relay) } else { show::relay(&relay, style) };
+                output::print(&(shown + "\n"))?;
+                left = left.map(|left| left - 1);
+            }
+            Ok(LinkEvent::Notice(what)) => complain(&what),
+            Ok(LinkEvent::Ended(why)) => return Err(Failure::Run(why)),
+            Err(_) => {
+                drop(events);
+                link.leave();
+                return Err(Failure::Run(timed_out(wanted)));
+            }
+        }
+    }
+    // What else arrives is not wanted: whoever reads for this client must not wait to hand it on.
+    drop(events);
+    link.leave();
+    Ok(())
+}
+
+fn timed_out(wanted: &Wanted) -> String {
+    let seconds = wanted.timeout.unwrap_or_default().as_secs_f64();
+    match wanted.count {
+        Some(count) => format!("{count} messages did not come within {seconds} s"),
+        None => format!("stopped listening after {seconds} s"),
+    }
+}
+
+/// Whether each sender has a colour.
+pub(crate) fn colours(settings: &Settings) -> bool {
+    !settings.is_plain
+        && crate::options::variable("NO_COLOR").is_none()
+        && io::stdout().is_terminal()
+}

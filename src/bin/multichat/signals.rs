@@ -1,0 +1,59 @@
+//! What is put in order before a signal ends the program: files that were not fetched to their end,
+//! and the terminal.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use parking_lot::Mutex;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+
+use crate::Failure;
+
+/// Files that are being written under a temporary name.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// The terminal as it was before lines were edited on it.
+static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// Starts the thread that waits for signals.
+pub(crate) fn watch() -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::Run(format!("cannot watch for signals: {error}"));
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(failed)?;
+    let wait = move || {
+        if let Some(signal) = signals.forever().next() {
+            clean_up();
+            let _ = emulate_default_handler(signal);
+        }
+    };
+    thread::Builder::new().name("signals".to_string()).spawn(wait).map(|_| ()).map_err(failed)
+}
+
+/// Removes what was not fetched to its end, and puts the terminal back.
+pub(crate) fn clean_up() {
+    for path in UNFINISHED.lock().drain(..) {
+        let _ = fs::remove_file(path);
+    }
+    if let Some(terminal) = TERMINAL.lock().take() {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &terminal);
+    }
+}
+
+/// Remembers the terminal as it is now.
+pub(crate) fn keep_terminal() {
+    *TERMINAL.lock() = tcgetattr(io::stdin()).ok();
+}
+
+/// Notes a file to be removed if the program ends before [`finished`].
+pub(crate) fn unfinished(path: &Path) {
+    UNFINISHED.lock().push(path.to_path_buf());
+}
+
+/// Notes that a file is whole, or gone.
+pub(crate) fn finished(path: &Path) {
+    UNFINISHED.lock().retain(|other| other != path);
+}

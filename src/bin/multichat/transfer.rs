@@ -1,0 +1,258 @@
+//! Files on their way: what is shared from where, and what is saved where.
+//!
+//! A fetched file is named after its File-ID and an extension that was checked, or as the person
+//! says; it is written under a temporary name beside, and gets its own once it is whole. One that
+//! is there is never overwritten, unless the person names it.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use multichat::client::{Client, Failure};
+use multichat::ids::{FileId, Uid};
+use multichat::text::Extension;
+use parking_lot::Mutex;
+use tempfile::NamedTempFile;
+
+use crate::progress::Progress;
+use crate::settings::shown;
+use crate::signals;
+
+/// What a file without an extension is shared as, and one with an extension that is none.
+const NO_EXTENSION: &str = "bin";
+
+/// A file that can be shared.
+pub(crate) struct Outgoing {
+    file: File,
+    len: u64,
+    extension: Extension,
+    name: String,
+}
+
+impl Outgoing {
+    /// Opens a file, and finds out what it is.
+    pub(crate) fn open(path: &Path) -> Result<Outgoing, String> {
+        let failed = |why: &dyn fmt::Display| format!("cannot share {}: {why}", path.display());
+        let file = File::open(path).map_err(|error| failed(&error))?;
+        let found = file.metadata().map_err(|error| failed(&error))?;
+        if !found.is_file() {
+            return Err(failed(&"not a regular file"));
+        }
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.unwrap_or_default();
+        Ok(Outgoing { file, len: found.len(), extension: extension_of(&name), name })
+    }
+
+    /// Shares it with all or with one; returns its File-ID.
+    pub(crate) fn share(
+        mut self,
+        client: &Client,
+        to: Option<Uid>,
+        mut progress: Progress,
+    ) -> Result<FileId, String> {
+        progress.begin(&self.name, self.len);
+        let mut on_progress = |bytes| progress.advance_to(bytes);
+        let shared = client.share(to, &self.extension, &mut self.file, self.len, &mut on_progress);
+        progress.end();
+        shared.map_err(|failure| format!("{}: {}", self.name, shown(&failure)))
+    }
+}
+
+/// The `Content-Type` of a file by this name. `text` would make it a message, so it is `txt`.
+fn extension_of(name: &str) -> Extension {
+    let stem_and_extension = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty());
+    let extension = match stem_and_extension {
+        Some((stem, last)) if is_tar(stem) => format!("tar.{last}"),
+        Some((_, last)) if last.eq_ignore_ascii_case("text") => "txt".to_string(),
+        Some((_, last)) => last.to_string(),
+        None => NO_EXTENSION.to_string(),
+    };
+    checked_extension(&extension)
+}
+
+fn is_tar(stem: &str) -> bool {
+    stem.rsplit_once('.').is_some_and(|(stem, last)| !stem.is_empty() && last == "tar")
+}
+
+/// An extension, if it is one; a file of any kind otherwise.
+fn checked_extension(extension: &str) -> Extension {
+    let parse = |text: &str| Extension::parse(text.as_bytes());
+    // The other one is an extension; a test says so.
+    parse(extension).unwrap_or_else(|| parse(NO_EXTENSION).expect("bin is an extension"))
+}
+
+/// Where a fetched file goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// `FILE-ID.EXTENSION` in the working directory, if there is none.
+    Named,
+    /// Where the person says, whatever is there.
+    File(PathBuf),
+    Stdout,
+}
+
+/// Why a file was not fetched.
+pub(crate) enum NotFetched {
+    /// Fit to be shown.
+    Failed(String),
+    /// Standard output does not take it.
+    Stdout(io::Error),
+}
+
+/// Fetches a file; returns its name where it got one of its own.
+pub(crate) fn fetch(
+    client: &Client,
+    id: FileId,
+    target: &Target,
+    mut progress: Progress,
+) -> Result<Option<PathBuf>, NotFetched> {
+    let opened = Arc::new(Mutex::new(None));
+    let (keep, wanted) = (Arc::clone(&opened), target.clone());
+    let answer = client.fetch(id, move |content_type, len| {
+        let (saving, file) = Saving::begin(&wanted, id, content_type)?;
+        *keep.lock() = Some(saving);
+        progress.begin(&format!("file {id}"), len);
+        Ok(Box::new(Sink { file, progress, written: 0 }))
+    });
+    let saving = opened.lock().take();
+    let failed = |what: String| Err(NotFetched::Failed(format!("file {id}: {what}")));
+    match answer {
+        Ok(_) => match saving.map_or(Ok(None), Saving::finish) {
+            Ok(name) => Ok(name.filter(|_| matches!(target, Target::Named))),
+            Err(error) => failed(error.to_string()),
+        },
+        Err(Failure::Local(error)) if matches!(target, Target::Stdout) => {
+            Err(NotFetched::Stdout(error))
+        }
+        Err(failure) => failed(shown(&failure)),
+    }
+}
+
+/// Writes a file, and tells how far it is.
+struct Sink {
+    file: Box<dyn Write + Send>,
+    progress: Progress,
+    written: u64,
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.written += count as u64;
+        self.progress.advance_to(self.written);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.progress.end();
+    }
+}
+
+/// A file that is being fetched. One that is dropped before it is finished leaves nothing behind.
+enum Saving {
+    /// What is no regular file (a pipe, a terminal) is written as it is.
+    AsItIs,
+    Temporary {
+        file: NamedTempFile,
+        path: PathBuf,
+        overwrites: bool,
+    },
+}
+
+impl Saving {
+    fn begin(
+        target: &Target,
+        id: FileId,
+        content_type: &str,
+    ) -> io::Result<(Saving, Box<dyn Write + Send>)> {
+        let (path, overwrites) = match target {
+            Target::Stdout => return Ok((Saving::AsItIs, Box::new(io::stdout()))),
+            Target::File(path) => match fs::canonicalize(path) {
+                // Through a link, to what it stands for.
+                Ok(real) if real.is_file() => (real, true),
+                Ok(real) => {
+                    let file = File::options().write(true).open(real)?;
+                    return Ok((Saving::AsItIs, Box::new(file)));
+                }
+                Err(_) => (path.clone(), true),
+            },
+            Target::Named => {
+                let extension = checked_extension(content_type);
+                let path = PathBuf::from(format!("{id}.{}", extension.as_str()));
+                if fs::symlink_metadata(&path).is_ok() {
+                    return Err(is_there(&path));
+                }
+                (path, false)
+            }
+        };
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let file = tempfile::Builder::new()
+            .prefix(".multichat-")
+            .permissions(fs::Permissions::from_mode(0o666)) // less the umask
+            .tempfile_in(dir.unwrap_or(Path::new(".")))?;
+        signals::unfinished(file.path());
+        let sink = file.reopen()?;
+        Ok((Saving::Temporary { file, path, overwrites }, Box::new(sink)))
+    }
+
+    /// Gives the file its name, and returns it.
+    fn finish(self) -> io::Result<Option<PathBuf>> {
+        let Saving::Temporary { file, path, overwrites } = self else { return Ok(None) };
+        let temporary = file.path().to_path_buf();
+        let persisted =
+            if overwrites { file.persist(&path) } else { file.persist_noclobber(&path) };
+        signals::finished(&temporary);
+        match persisted {
+            Ok(_) => Ok(Some(path)),
+            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(is_there(&path))
+            }
+            Err(failed) => Err(failed.error),
+        }
+    }
+}
+
+fn is_there(path: &Path) -> io::Error {
+    let what = format!("{} is already there, and is not overwritten", path.display());
+    io::Error::new(io::ErrorKind::AlreadyExists, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_shared_as_what_its_name_says() {
+        let check = |name: &str, expected: &str| {
+            assert_eq!(extension_of(name).as_str(), expected, "{name:?}");
+        };
+        check("cat.jpg", "jpg");
+        check("a.b.pdf", "pdf");
+        check("x.tar.gz", "tar.gz");
+        check(".tar.gz", "gz");
+        check("tar.gz", "gz");
+        check("notes.text", "txt");
+        check("README", "bin");
+        check(".profile", "bin");
+        check("end.", "bin");
+        check("a.b c", "bin");
+        check("a.\u{e4}", "bin");
+    }
+
+    #[test]
+    fn what_is_no_extension_never_gets_into_a_name() {
+        for hostile in ["../x", "a/b", "", ".", "..", "a..b", "x\u{1b}[2J"] {
+            assert_eq!(checked_extension(hostile).as_str(), "bin", "{hostile:?}");
+        }
+        assert_eq!(checked_extension("tar.gz").as_str(), "tar.gz");
+    }
+}

@@ -1,0 +1,227 @@
+//! The blocking client: requests and their responses, and what arrives in between.
+//!
+//! A connection has one thread that reads it. It matches responses to requests by their Message-ID
+//! (§2.2.1.3), whatever their order, and hands on relays as they come; so nothing is lost while a
+//! response is waited for, and a client that shares a large file goes on reading. Files are
+//! streamed, in both directions.
+//!
+//! The server is not trusted: what it sends is held up to a limit alone, and is to be shown with care
+//! ([`crate::text::Shown`]). Knows nothing of terminals and flags.
+
+mod outcome;
+mod reader;
+mod requests;
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, bounded};
+use parking_lot::Mutex;
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::ids::MessageId;
+use crate::wire::client_message::encode_client_message;
+use crate::wire::{ClientMessage, Inherited, Request};
+
+pub use self::outcome::{Answer, Content, Event, Failure, Lost, Relay};
+pub use self::requests::parse_names;
+
+/// The longest body that is held in memory, in bytes; files that are fetched are not.
+pub const BODY_LIMIT: u64 = 64 << 20;
+
+/// A server that has vanished is found within two minutes, as the server finds its clients.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_PROBES: u32 = 5;
+const USER_TIMEOUT: Duration = Duration::from_secs(110);
+
+/// How long a client waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For each of a host's addresses to accept the connection.
+    pub connect: Duration,
+    /// For the next bytes, inside a message or while a request that was sent whole is not answered.
+    ///
+    /// Longer than a server takes to find out that others have stopped reading, since it slows
+    /// down whoever sends to them.
+    pub answer: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts { connect: Duration::from_secs(10), answer: Duration::from_secs(60) }
+    }
+}
+
+/// Opens what a fetched file is written to, given its `Content-Type` and its length in bytes.
+pub type OpenSink = Box<dyn FnOnce(&str, u64) -> io::Result<Box<dyn Write + Send>> + Send>;
+
+/// What comes of a request.
+pub type Outcome = Result<Answer, Failure>;
+
+type OnAnswer = Box<dyn FnOnce(Outcome) + Send>;
+
+/// A request that has not been answered yet.
+struct Waiting {
+    on_answer: OnAnswer,
+    /// Where the body of the answer goes; into memory, where there is none.
+    open: Option<OpenSink>,
+    /// Since when an answer can be expected; `None` while the request is still being sent.
+    sent: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Pending {
+    requests: HashMap<MessageId, Waiting>,
+    lost: Option<Lost>,
+}
+
+struct Shared {
+    stream: TcpStream,
+    /// The Message-ID of the last request. Held while a request is written.
+    writing: Mutex<u64>,
+    pending: Mutex<Pending>,
+    answer_timeout: Duration,
+}
+
+/// A connection to a server. Dropping it closes the connection.
+///
+/// Any number of threads may use it at a time; their requests are sent one after the other.
+pub struct Client {
+    shared: Arc<Shared>,
+    /// Disconnected once the reading thread has ended.
+    reading: Receiver<()>,
+}
+
+impl Client {
+    /// Connects to the first of `addresses` that accepts.
+    ///
+    /// `on_event` is called by the reading thread, [`Event::Lost`] last. While it takes its time
+    /// nothing more is read, and a server takes a client that does not read for one that has
+    /// stopped; so it must not wait for a response of the same connection.
+    ///
+    /// # Errors
+    /// The system's answer for the last of the addresses.
+    pub fn connect(
+        addresses: &[SocketAddr],
+        timeouts: Timeouts,
+        on_event: impl FnMut(Event) + Send + 'static,
+    ) -> io::Result<Client> {
+        let stream = connect_to_first(addresses, timeouts.connect)?;
+        stream.set_read_timeout(Some(timeouts.answer))?;
+        let shared = Arc::new(Shared {
+            stream,
+            writing: Mutex::new(0),
+            pending: Mutex::new(Pending::default()),
+            answer_timeout: timeouts.answer,
+        });
+        let (ended, reading) = bounded(0);
+        let read = Arc::clone(&shared);
+        thread::Builder::new().name("reader".to_string()).spawn(move || {
+            reader::run(&read, on_event);
+            drop(ended);
+        })?;
+        Ok(Client { shared, reading })
+    }
+
+    /// Says bye (§2.3.4), and waits until the server has closed the connection, for `limit` at the
+    /// most; what arrives until then is still handed on.
+    pub fn leave(&self, limit: Duration) {
+        self.request(Request::Bye, &[], None, Box::new(|_| {}));
+        let _ = self.reading.recv_timeout(limit);
+    }
+
+    /// Sends a request with a body that is in memory.
+    fn request(&self, request: Request, body: &[u8], open: Option<OpenSink>, on_answer: OnAnswer) {
+        let mut writing = self.shared.writing.lock();
+        let id = self.begin(&mut writing, request, body.len() as u64, body, open, on_answer);
+        drop(writing);
+        if let Some(id) = id {
+            self.shared.note_sent(id);
+        }
+    }
+
+    /// Sends a request's header and the first bytes of its body; `None` where the connection is
+    /// lost, and then that was its answer.
+    fn begin(
+        &self,
+        last_id: &mut u64,
+        request: Request,
+        body_len: u64,
+        body: &[u8],
+        open: Option<OpenSink>,
+        on_answer: OnAnswer,
+    ) -> Option<MessageId> {
+        *last_id += 1;
+        let id = MessageId(*last_id);
+        let mut pending = self.shared.pending.lock();
+        if let Some(lost) = pending.lost.clone() {
+            drop(pending);
+            on_answer(Err(Failure::Lost(lost)));
+            return None;
+        }
+        pending.requests.insert(id, Waiting { on_answer, open, sent: None });
+        drop(pending);
+        let inherited = Inherited { message_type: Some(request.message_type()), id };
+        let mut bytes = Vec::with_capacity(128 + body.len());
+        encode_client_message(&ClientMessage { request, inherited, body_len }, &mut bytes);
+        bytes.extend_from_slice(body);
+        // Where this fails the reading thread finds out why, and may still find a reason before.
+        let _ = (&self.shared.stream).write_all(&bytes);
+        Some(id)
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // The reading thread ends by it. Fails where the connection has ended already.
+        let _ = self.shared.stream.shutdown(Shutdown::Both);
+    }
+}
+
+impl Shared {
+    /// A request was sent whole: from now on an answer can be expected.
+    fn note_sent(&self, id: MessageId) {
+        if let Some(waiting) = self.pending.lock().requests.get_mut(&id) {
+            waiting.sent = Some(Instant::now());
+        }
+    }
+
+    /// Whether somebody waits for an answer for longer than a server takes.
+    fn is_answer_overdue(&self) -> bool {
+        let pending = self.pending.lock();
+        let overdue = |sent: Instant| sent.elapsed() >= self.answer_timeout;
+        pending.requests.values().filter_map(|waiting| waiting.sent).any(overdue)
+    }
+
+    /// Gives the connection up in the middle of a message.
+    fn abandon(&self) {
+        self.pending.lock().lost.get_or_insert(Lost::Abandoned);
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+fn connect_to_first(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStream> {
+    let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match TcpStream::connect_timeout(address, timeout) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                let keepalive = TcpKeepalive::new()
+                    .with_time(KEEPALIVE_IDLE)
+                    .with_interval(KEEPALIVE_INTERVAL)
+                    .with_retries(KEEPALIVE_PROBES);
+                let socket = SockRef::from(&stream);
+                socket.set_tcp_keepalive(&keepalive)?;
+                socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+                return Ok(stream);
+            }
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}

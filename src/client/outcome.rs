@@ -1,0 +1,135 @@
+//! What comes of a connection: what arrives, answers, failures, and how it ends.
+
+use std::fmt;
+use std::io;
+
+use super::BODY_LIMIT;
+use crate::ids::{FileId, Uid};
+use crate::reason::Reason;
+
+/// What arrives without having been asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Another client has said or shared something.
+    Relay(Relay),
+    /// The server refused something, and not in answer to a request of this connection.
+    Refusal(String),
+    /// The connection has ended; nothing comes after it.
+    Lost(Lost),
+}
+
+/// A text or a file from another client (§2.2.1.1), as the server sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relay {
+    /// The receiver of a private message: this client.
+    pub to: Option<Uid>,
+    /// The sender.
+    pub from: Uid,
+    /// The sender's nickname, if there is one.
+    pub nickname: Option<String>,
+    /// `Content-Type`: `text`, or a file's extension.
+    pub content_type: String,
+    /// The length of the text or of the file, in bytes.
+    pub len: u64,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What a relay holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A text; what is not UTF-8 in it is replaced.
+    Text(String),
+    /// A staged file, to be fetched by its ID.
+    File(FileId),
+}
+
+/// A response with `Status Ok` (§2.2.1.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The File-ID of a file just shared.
+    pub file_id: Option<FileId>,
+    /// What the body is.
+    pub content_type: String,
+    /// The length of the body in bytes.
+    pub len: u64,
+    /// The body; empty where it went to a file.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as text; what is not UTF-8 in it is replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// Why a request was not carried out.
+#[derive(Debug)]
+pub enum Failure {
+    /// The server said no: its reason, one line.
+    Refused(String),
+    /// The connection has ended; whether the request was carried out is not known.
+    Lost(Lost),
+    /// The server's answer is not one.
+    NoAnswer(&'static str),
+    /// A file of one's own could not be read or written.
+    Local(io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Refused(reason) => reason.fmt(f),
+            Failure::Lost(lost) => lost.fmt(f),
+            Failure::NoAnswer(what) => what.fmt(f),
+            Failure::Local(error) => error.fmt(f),
+        }
+    }
+}
+
+/// How a connection has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The server closed it.
+    Closed,
+    /// The server closed it, and has said why.
+    Refused(String),
+    /// The server or something in between reset it.
+    Reset,
+    /// The server's host no longer answers.
+    TimedOut,
+    /// Reading failed otherwise.
+    Failed(io::ErrorKind),
+    /// What came is not what a server sends.
+    Malformed(Reason),
+    /// A body to be held in memory was declared longer than [`BODY_LIMIT`].
+    TooLong(u64),
+    /// It ended inside a message.
+    CutShort,
+    /// It was given up on this side: a file that was being shared could not be sent to its end.
+    Abandoned,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lost::Closed => f.write_str("the server closed the connection"),
+            Lost::Refused(reason) => write!(f, "the server closed the connection: {reason}"),
+            Lost::Reset => f.write_str("the connection was reset"),
+            Lost::TimedOut => f.write_str("the server no longer answers"),
+            Lost::Failed(kind) => write!(f, "the connection failed: {kind}"),
+            Lost::Malformed(reason) => {
+                write!(f, "what the server sent is not of this protocol: {reason}")
+            }
+            Lost::TooLong(len) => {
+                write!(
+                    f,
+                    "the server sent a message of {len} bytes, over the limit of {BODY_LIMIT}"
+                )
+            }
+            Lost::CutShort => f.write_str("the connection ended inside a message"),
+            Lost::Abandoned => f.write_str("the connection was given up inside a file"),
+        }
+    }
+}

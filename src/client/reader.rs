@@ -1,0 +1,204 @@
+//! The thread that reads a client's connection: responses to those who wait for them, and the rest
+//! to the client's events.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+
+use super::{Answer, BODY_LIMIT, Content, Event, Failure, Lost, Relay, Shared, Waiting};
+use crate::ids::FileId;
+use crate::wire::header::ReadError;
+use crate::wire::server_message::read_server_message;
+use crate::wire::{ServerMessage, Status};
+
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Reads until the connection ends, and tells everybody who waits.
+pub(super) fn run(shared: &Shared, on_event: impl FnMut(Event)) {
+    let input = BufReader::with_capacity(BUFFER_BYTES, &shared.stream);
+    let mut reader = Reader { shared, input, on_event, said: None };
+    let lost = reader.read_all();
+    let lost = match (lost, reader.said.take()) {
+        // It closed after an error: that is why.
+        (Lost::Closed | Lost::Reset, Some(reason)) => Lost::Refused(reason),
+        (lost, Some(reason)) => {
+            (reader.on_event)(Event::Refusal(reason));
+            lost
+        }
+        (lost, None) => lost,
+    };
+    let mut pending = shared.pending.lock();
+    let lost = pending.lost.get_or_insert(lost).clone();
+    let requests = std::mem::take(&mut pending.requests);
+    drop(pending);
+    for waiting in requests.into_values() {
+        (waiting.on_answer)(Err(Failure::Lost(lost.clone())));
+    }
+    (reader.on_event)(Event::Lost(lost));
+}
+
+struct Reader<'a, F> {
+    shared: &'a Shared,
+    input: BufReader<&'a TcpStream>,
+    on_event: F,
+    /// An error that answered no request and that nothing came after yet: perhaps the last word.
+    said: Option<String>,
+}
+
+impl<F: FnMut(Event)> Reader<'_, F> {
+    fn read_all(&mut self) -> Lost {
+        let mut line = Vec::new();
+        loop {
+            let read = match read_server_message(&mut self.input, &mut line) {
+                Ok(Some(message)) => self.take(message),
+                Ok(None) => return Lost::Closed,
+                Err(ReadError::TimedOut { inside: false }) if !self.shared.is_answer_overdue() => {
+                    continue;
+                }
+                Err(error) => Err(lost_by(error)),
+            };
+            if let Err(lost) = read {
+                return lost;
+            }
+        }
+    }
+
+    fn take(&mut self, message: ServerMessage) -> Result<(), Lost> {
+        let body_len = message.body_len();
+        if let Some(reason) = self.said.take() {
+            (self.on_event)(Event::Refusal(reason));
+        }
+        match message {
+            ServerMessage::Relay { to, from, nickname, file_id, content_type, len } => {
+                let content = match file_id {
+                    Some(id) => Content::File(id),
+                    None => Content::Text(lossy(self.read_body(body_len)?)),
+                };
+                let relay = Relay { to, from, nickname, content_type, len, content };
+                (self.on_event)(Event::Relay(relay));
+                Ok(())
+            }
+            ServerMessage::Response { status, inherited, file_id, content_type, len } => {
+                let waiting = self.shared.pending.lock().requests.remove(&inherited.id);
+                match (waiting, status) {
+                    (Some(waiting), Status::Ok) => self.answer(waiting, file_id, content_type, len),
+                    (Some(waiting), Status::Error) => {
+                        // Whoever waits is told in any case, and then the others.
+                        let reason = self.read_body(len).map(reason);
+                        let lost = reason.as_ref().err().cloned();
+                        let failure = reason.map_or_else(Failure::Lost, Failure::Refused);
+                        (waiting.on_answer)(Err(failure));
+                        lost.map_or(Ok(()), Err)
+                    }
+                    (None, Status::Error) => {
+                        self.said = Some(reason(self.read_body(len)?));
+                        Ok(())
+                    }
+                    // To nothing that was asked: dropped.
+                    (None, Status::Ok) => self.copy(len, &mut io::sink()).map(|_| ()),
+                }
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        waiting: Waiting,
+        file_id: Option<FileId>,
+        content_type: String,
+        len: u64,
+    ) -> Result<(), Lost> {
+        let Waiting { on_answer, open, .. } = waiting;
+        let done = |body| Ok(Answer { file_id, content_type: content_type.clone(), len, body });
+        let (result, lost) = match open {
+            None => match self.read_body(len) {
+                Ok(body) => (done(body), None),
+                Err(lost) => (Err(Failure::Lost(lost.clone())), Some(lost)),
+            },
+            Some(open) => match self.copy_to_opened(len, open(&content_type, len)) {
+                Ok(Ok(())) => (done(Vec::new()), None),
+                Ok(Err(error)) => (Err(Failure::Local(error)), None),
+                Err(lost) => (Err(Failure::Lost(lost.clone())), Some(lost)),
+            },
+        };
+        on_answer(result);
+        lost.map_or(Ok(()), Err)
+    }
+
+    fn copy_to_opened(
+        &mut self,
+        len: u64,
+        opened: io::Result<Box<dyn Write + Send>>,
+    ) -> Result<io::Result<()>, Lost> {
+        match opened {
+            Ok(mut sink) => Ok(self.copy(len, &mut sink)?.and_then(|()| sink.flush())),
+            Err(error) => self.copy(len, &mut io::sink()).map(|_| Err(error)),
+        }
+    }
+
+    /// Reads a body that is held in memory; grows with what comes, not with what is declared.
+    fn read_body(&mut self, len: u64) -> Result<Vec<u8>, Lost> {
+        if len > BODY_LIMIT {
+            return Err(Lost::TooLong(len));
+        }
+        let mut body = Vec::new();
+        let read = (&mut self.input).take(len).read_to_end(&mut body);
+        match read {
+            Ok(count) if count as u64 == len => Ok(body),
+            Ok(_) => Err(Lost::CutShort),
+            Err(error) => Err(lost_by_io(&error)),
+        }
+    }
+
+    /// Writes the next `len` bytes to `sink`. Where that fails the rest is read and dropped.
+    fn copy(&mut self, len: u64, sink: &mut dyn Write) -> Result<io::Result<()>, Lost> {
+        let mut left = len;
+        let mut written = Ok(());
+        while left > 0 {
+            let chunk = match self.input.fill_buf() {
+                Ok([]) => return Err(Lost::CutShort),
+                Ok(chunk) => chunk,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(lost_by_io(&error)),
+            };
+            let count = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
+            if written.is_ok() {
+                written = sink.write_all(&chunk[..count]);
+            }
+            self.input.consume(count);
+            left -= count as u64;
+        }
+        Ok(written)
+    }
+}
+
+fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// The reason in the body of an error: one line, without its end.
+fn reason(body: Vec<u8>) -> String {
+    let text = lossy(body);
+    let text = text.trim();
+    if text.is_empty() { "the server gave no reason".to_string() } else { text.to_string() }
+}
+
+fn lost_by(error: ReadError) -> Lost {
+    match error {
+        ReadError::Refused(reason) => Lost::Malformed(reason),
+        ReadError::Ended => Lost::CutShort,
+        ReadError::TimedOut { .. } => Lost::TimedOut,
+        ReadError::Failed(error) => lost_by_io(&error),
+    }
+}
+
+fn lost_by_io(error: &io::Error) -> Lost {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Lost::Reset,
+        io::ErrorKind::TimedOut
+        | io::ErrorKind::WouldBlock
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable => Lost::TimedOut,
+        kind => Lost::Failed(kind),
+    }
+}

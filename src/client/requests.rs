@@ -1,0 +1,214 @@
+//! What a client can ask for, each in one function.
+
+use std::io::{self, Read, Write};
+
+use crossbeam_channel::{Receiver, bounded};
+
+use super::{Client, Failure, Lost, OpenSink, Outcome};
+use crate::ids::{FileId, MessageId, Uid};
+use crate::text::Extension;
+use crate::wire::{Chat, ContentType, Request, parse_number};
+
+/// A file that is refused while so much of it is still to be sent is not sent to its end: the
+/// connection is given up.
+const ABANDON_BYTES: u64 = 64 << 20;
+
+/// How much of a file is read and sent at a time.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+impl Client {
+    /// Sends a text to all or to one, and waits for the response (§2.3.2).
+    ///
+    /// # Errors
+    /// See [`Failure`]. An [`Answer`] with a body tells of receivers that it did not reach.
+    pub fn send_text(&self, to: Option<Uid>, text: &[u8]) -> Outcome {
+        wait(|on_answer| self.send_text_then(to, text, on_answer))
+    }
+
+    /// Sends a text to all or to one; `on_answer` is called once the response has come, or the
+    /// connection is lost, and must not wait.
+    pub fn send_text_then(
+        &self,
+        to: Option<Uid>,
+        text: &[u8],
+        on_answer: impl FnOnce(Outcome) + Send + 'static,
+    ) {
+        let chat = Request::Chat(Chat { to, content_type: ContentType::Text });
+        self.request(chat, text, None, Box::new(on_answer));
+    }
+
+    /// Sets this client's nickname, and returns it as it was set (§2.3.1.3).
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn set_nickname(&self, nickname: &str) -> Result<String, Failure> {
+        let answer = wait(|on_answer| {
+            self.request(Request::Nickname, nickname.as_bytes(), None, Box::new(on_answer));
+        })?;
+        Ok(answer.text())
+    }
+
+    /// Asks the server; an empty `what` is the draft's own query (§2.1.1.2).
+    ///
+    /// # Errors
+    /// See [`Failure`]. Servers of the draft know the empty query alone, and may answer any other
+    /// like it.
+    pub fn query(&self, what: &str) -> Result<String, Failure> {
+        wait(|on_answer| self.query_then(what, on_answer)).map(|answer| answer.text())
+    }
+
+    /// Asks the server; `on_answer` is called once the response has come, or the connection is
+    /// lost, and must not wait.
+    pub fn query_then(&self, what: &str, on_answer: impl FnOnce(Outcome) + Send + 'static) {
+        self.request(Request::Query, what.as_bytes(), None, Box::new(on_answer));
+    }
+
+    /// This client's own UID; `None` where the server does not tell.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub fn own_uid(&self) -> Result<Option<Uid>, Failure> {
+        match self.query("self") {
+            // More than one line is the answer of a server that does not know this query.
+            Ok(body) => Ok(parse_number(body.trim().as_bytes()).map(Uid)),
+            Err(Failure::Refused(_)) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The active clients with their nicknames, as the server lists them; one of the draft alone
+    /// lists UIDs.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn names(&self) -> Result<Vec<(Uid, Option<String>)>, Failure> {
+        let named = match self.query("names") {
+            Ok(body) => parse_names(&body),
+            Err(Failure::Refused(_)) => None,
+            Err(failure) => return Err(failure),
+        };
+        let listed = named.map_or_else(|| Ok(parse_names(&self.query("")?)), |list| Ok(Some(list)));
+        listed?.ok_or(Failure::NoAnswer("the server's list of clients is not one"))
+    }
+
+    /// The staged files, a line each: File-ID, Content-Type, Content-Length, From.
+    ///
+    /// # Errors
+    /// See [`Failure`]; a server of the draft has no such list.
+    pub fn files(&self) -> Result<Vec<String>, Failure> {
+        let body = self.query("files")?;
+        let lines: Vec<String> = body.lines().map(str::to_string).collect();
+        if lines.iter().any(|line| line.split(' ').count() != 4) {
+            return Err(Failure::NoAnswer("the server does not list files"));
+        }
+        Ok(lines)
+    }
+
+    /// Shares a file of `len` bytes with all or with one (§2.3.3.1); returns its File-ID.
+    ///
+    /// `on_progress` is told how many bytes have been sent.
+    ///
+    /// # Errors
+    /// See [`Failure`]. Where `file` ends early, or is refused with much of it still to be sent, the
+    /// connection is given up: there is no other way to end a message.
+    pub fn share(
+        &self,
+        to: Option<Uid>,
+        extension: &Extension,
+        file: &mut dyn Read,
+        len: u64,
+        on_progress: &mut dyn FnMut(u64),
+    ) -> Result<FileId, Failure> {
+        let chat = Request::Chat(Chat { to, content_type: ContentType::File(extension.clone()) });
+        let (on_answer, answered) = answer_channel();
+        let mut writing = self.shared.writing.lock();
+        let id = self.begin(&mut writing, chat, len, &[], None, Box::new(on_answer));
+        let sent = id.map_or(Ok(()), |id| self.send_file(id, file, len, on_progress));
+        drop(writing);
+        if let Some(id) = id {
+            self.shared.note_sent(id);
+        }
+        if let Err(error) = sent {
+            return Err(Failure::Local(error));
+        }
+        let answer = answered.recv().unwrap_or(Err(Failure::Lost(Lost::Closed)))?;
+        answer.file_id.ok_or(Failure::NoAnswer("the server did not tell the File-ID"))
+    }
+
+    /// Sends the body of a share; an error is of reading it.
+    fn send_file(
+        &self,
+        id: MessageId,
+        file: &mut dyn Read,
+        len: u64,
+        on_progress: &mut dyn FnMut(u64),
+    ) -> io::Result<()> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        let mut left = len;
+        while left > 0 {
+            let want = usize::try_from(left).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
+            let read = match file.read(&mut chunk[..want]) {
+                Ok(0) => Err(io::Error::other("the file became shorter while it was sent")),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read,
+            };
+            let read = read.inspect_err(|_| self.shared.abandon())?;
+            if (&self.shared.stream).write_all(&chunk[..read]).is_err() {
+                // The reading thread finds out why.
+                return Ok(());
+            }
+            left -= read as u64;
+            on_progress(len - left);
+            if left > ABANDON_BYTES && !self.shared.pending.lock().requests.contains_key(&id) {
+                self.shared.abandon();
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches a staged file into what `open` opens once the server has it (§2.3.3.2).
+    ///
+    /// # Errors
+    /// See [`Failure`]: [`Failure::Local`] where it cannot be written, and then the rest of it was
+    /// dropped.
+    pub fn fetch(
+        &self,
+        id: FileId,
+        open: impl FnOnce(&str, u64) -> io::Result<Box<dyn Write + Send>> + Send + 'static,
+    ) -> Outcome {
+        wait(|on_answer| {
+            let body = id.to_string();
+            let (open, on_answer) = (Some(Box::new(open) as OpenSink), Box::new(on_answer));
+            self.request(Request::Fetch, body.as_bytes(), open, on_answer);
+        })
+    }
+}
+
+/// Reads the answer to a query for `names`, or for the UIDs alone; `None` where it is neither.
+pub fn parse_names(body: &str) -> Option<Vec<(Uid, Option<String>)>> {
+    let lines = body.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    let clients = lines.map(|line| {
+        let (uid, name) = line.split_once(' ').unwrap_or((line, ""));
+        let uid = Uid(parse_number(uid.as_bytes())?);
+        Some((uid, Some(name.trim().to_string()).filter(|name| !name.is_empty())))
+    });
+    clients.collect()
+}
+
+/// A callback that passes an answer on, and where it comes out.
+fn answer_channel() -> (impl FnOnce(Outcome) + Send + 'static, Receiver<Outcome>) {
+    let (answer, answered) = bounded(1);
+    let on_answer = move |result| {
+        // Whoever asked waits for it, or has found out otherwise.
+        let _ = answer.send(result);
+    };
+    (on_answer, answered)
+}
+
+/// Sends a request and waits for its answer.
+fn wait(send: impl FnOnce(Box<dyn FnOnce(Outcome) + Send>)) -> Outcome {
+    let (on_answer, answered) = answer_channel();
+    send(Box::new(on_answer));
+    answered.recv().unwrap_or(Err(Failure::Lost(Lost::Closed)))
+}
