@@ -1,9 +1,11 @@
-//! The server as its users meet it: the built binary, over real sockets.
+//! The programs as their users meet them: the built binaries, over real sockets.
 //!
 //! `§` numbers are the draft's; what the draft leaves open is tested as README settles it.
 
 mod chaos;
 mod cli;
+#[cfg(feature = "client")]
+mod client;
 mod common;
 mod delivery;
 mod draft;

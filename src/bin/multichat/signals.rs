@@ -11,6 +11,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
+use tempfile::NamedTempFile;
 
 use crate::Failure;
 
@@ -48,9 +49,15 @@ pub(crate) fn keep_terminal() {
     *TERMINAL.lock() = tcgetattr(io::stdin()).ok();
 }
 
-/// Notes a file to be removed if the program ends before [`finished`].
-pub(crate) fn unfinished(path: &Path) {
-    UNFINISHED.lock().push(path.to_path_buf());
+/// Makes a file that is to be removed if the program ends before [`finished`].
+pub(crate) fn make_unfinished(
+    make: impl FnOnce() -> io::Result<NamedTempFile>,
+) -> io::Result<NamedTempFile> {
+    // Held meanwhile: no signal ends the program between the making and the noting.
+    let mut unfinished = UNFINISHED.lock();
+    let file = make()?;
+    unfinished.push(file.path().to_path_buf());
+    Ok(file)
 }
 
 /// Notes that a file is whole, or gone.

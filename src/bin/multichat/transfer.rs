@@ -195,11 +195,12 @@ impl Saving {
             }
         };
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let file = tempfile::Builder::new()
-            .prefix(".multichat-")
-            .permissions(fs::Permissions::from_mode(0o666)) // less the umask
-            .tempfile_in(dir.unwrap_or(Path::new(".")))?;
-        signals::unfinished(file.path());
+        let file = signals::make_unfinished(|| {
+            tempfile::Builder::new()
+                .prefix(".multichat-")
+                .permissions(fs::Permissions::from_mode(0o666)) // less the umask
+                .tempfile_in(dir.unwrap_or(Path::new(".")))
+        })?;
         let sink = file.reopen()?;
         Ok((Saving::Temporary { file, path, overwrites }, Box::new(sink)))
     }

@@ -1,7 +1,7 @@
-//! A running `multichatd`, its output, and its end.
+//! A running program, its output, and its end.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,12 +30,17 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("start multichatd");
+            .expect("start the program");
         let out =
             Lines::of("standard output", child.stdout.take().expect("standard output is a pipe"));
         let log =
             Lines::of("standard error", child.stderr.take().expect("standard error is a pipe"));
         Self { child, out, log }
+    }
+
+    /// Its standard input, where the command line has made that a pipe.
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("standard input is a pipe")
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -66,9 +71,9 @@ impl Drop for Process {
         self.kill();
         let log = self.log.until_end(Instant::now() + DEADLINE).join("\n");
         if thread::panicking() {
-            eprintln!("--- standard error of multichatd ---\n{log}\n---");
+            eprintln!("--- standard error ---\n{log}\n---");
         } else {
-            assert!(!log.contains("panicked"), "a thread of the server panicked:\n{log}");
+            assert!(!log.contains("panicked"), "a thread of the program panicked:\n{log}");
         }
     }
 }
@@ -144,7 +149,7 @@ impl Lines {
                 Ok(line) => self.seen.push(line),
                 Err(RecvTimeoutError::Disconnected) => return &self.seen,
                 Err(RecvTimeoutError::Timeout) => {
-                    panic!("multichatd did not end in time; {}: {:#?}", self.pipe, self.seen)
+                    panic!("the program did not end in time; {}: {:#?}", self.pipe, self.seen)
                 }
             }
         }

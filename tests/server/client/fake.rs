@@ -1,0 +1,75 @@
+//! Servers that no `multichatd` is: of the draft alone, slow, wrong or hostile.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+
+/// A request as it came.
+pub(crate) struct Asked {
+    pub(crate) message_type: String,
+    pub(crate) id: u64,
+    pub(crate) body: Vec<u8>,
+}
+
+/// One connection to a client.
+pub(crate) struct Fake {
+    input: BufReader<TcpStream>,
+}
+
+impl Fake {
+    /// Serves each connection in a thread of its own, until the test ends.
+    pub(crate) fn serve(talk: impl Fn(&mut Fake) + Send + Sync + 'static) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+        let address = listener.local_addr().expect("an address");
+        let talk = std::sync::Arc::new(talk);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let talk = std::sync::Arc::clone(&talk);
+                thread::spawn(move || talk(&mut Fake { input: BufReader::new(stream) }));
+            }
+        });
+        address
+    }
+
+    /// The next request; `None` at the end of input.
+    pub(crate) fn next(&mut self) -> Option<Asked> {
+        let mut asked = Asked { message_type: String::new(), id: 0, body: Vec::new() };
+        let mut len = 0;
+        loop {
+            let mut line = String::new();
+            if self.input.read_line(&mut line).unwrap_or(0) == 0 {
+                return None;
+            }
+            match line.trim_end().split_once(' ') {
+                None => break,
+                Some(("Message-Type", value)) => asked.message_type = value.to_string(),
+                Some(("Message-ID", value)) => asked.id = value.parse().expect("a number"),
+                Some(("Content-Length", value)) => len = value.parse().expect("a number"),
+                Some(_) => {}
+            }
+        }
+        asked.body.resize(len, 0);
+        self.input.read_exact(&mut asked.body).ok()?;
+        Some(asked)
+    }
+
+    /// What it reads from.
+    pub(crate) fn input(&mut self) -> &mut impl Read {
+        &mut self.input
+    }
+
+    /// Sends bytes; a client that has left does not matter.
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.input.get_mut().write_all(bytes.as_ref());
+    }
+
+    /// Sends a response.
+    pub(crate) fn respond(&mut self, asked: &Asked, status: &str, body: &str) {
+        let Asked { message_type, id, .. } = asked;
+        self.send(format!(
+            "Status {status}\r\nMessage-Type {message_type}\r\nMessage-ID {id}\r\n\
+             Content-Type text\r\nContent-Length {}\r\n\r\n{body}",
+            body.len()
+        ));
+    }
+}

@@ -1,0 +1,393 @@
+//! The room on a terminal: the program in a pseudo terminal, and what its screen shows.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::num::NonZero;
+use std::process::Child;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, unbounded};
+use pty_process::Size;
+use pty_process::blocking::{Command, Pty, open};
+use tempfile::TempDir;
+
+use super::wait_until;
+use crate::common::{DEADLINE, Peer, Server, assert_same_bytes, pattern};
+
+const ROWS: u16 = 24;
+const COLUMNS: u16 = 80;
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
+const UP: &str = "\x1b[A";
+const TAB: &str = "\t";
+
+fn cells(count: u16) -> NonZero<u16> {
+    NonZero::new(count).expect("a terminal has cells")
+}
+
+/// A terminal with `multichat` in it.
+struct Terminal {
+    pty: Arc<Pty>,
+    child: Child,
+    coming: Receiver<Vec<u8>>,
+    screen: vt100::Parser,
+    /// All that has come, escape sequences included.
+    came: Vec<u8>,
+    dir: TempDir,
+}
+
+impl Terminal {
+    fn start(server: &Server, arguments: &[&str]) -> Terminal {
+        Terminal::start_with(server, arguments, &[])
+    }
+
+    fn start_with(server: &Server, arguments: &[&str], variables: &[(&str, &str)]) -> Terminal {
+        let dir = TempDir::new().expect("a temporary directory");
+        let (pty, pts) = open().expect("a pseudo terminal");
+        pty.resize(Size::new(ROWS, COLUMNS)).expect("set its size");
+        let address = server.address.to_string();
+        let child = Command::new(env!("CARGO_BIN_EXE_multichat"))
+            .env_remove("MULTICHAT_NICK")
+            .env_remove("NO_COLOR")
+            .env("TERM", "xterm-256color")
+            .envs(variables.iter().copied())
+            .args(["--server", &address])
+            .args(arguments)
+            .current_dir(dir.path())
+            .spawn(pts)
+            .expect("start multichat");
+        let pty = Arc::new(pty);
+        let (send, coming) = unbounded();
+        let reading = Arc::clone(&pty);
+        thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            // Ends with an error once the program has ended.
+            while let Ok(len) = (&*reading).read(&mut chunk) {
+                if send.send(chunk[..len].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        let screen = vt100::Parser::new(cells(ROWS), cells(COLUMNS), 0);
+        Terminal { pty, child, coming, screen, came: Vec::new(), dir }
+    }
+
+    /// Starts it and waits until it has joined.
+    #[track_caller]
+    fn join(server: &Server, arguments: &[&str]) -> Terminal {
+        let mut terminal = Terminal::start(server, arguments);
+        terminal.wait_for("/help lists the");
+        terminal.wait_for_line("> ");
+        terminal
+    }
+
+    fn type_in(&self, keys: &str) {
+        (&*self.pty).write_all(keys.as_bytes()).expect("type");
+    }
+
+    fn text(&self) -> String {
+        self.screen.screen().contents()
+    }
+
+    /// Waits until the screen is so.
+    #[track_caller]
+    fn wait_for_screen(&mut self, what: &str, is_so: impl Fn(&str) -> bool) {
+        let until = Instant::now() + DEADLINE;
+        while !is_so(&self.text()) {
+            match self.coming.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(bytes) => {
+                    self.screen.process(&bytes);
+                    self.came.extend_from_slice(&bytes);
+                }
+                Err(why) => panic!("{why}: no {what:?} on the screen:\n{}", self.text()),
+            }
+        }
+    }
+
+    #[track_caller]
+    fn wait_for(&mut self, part: &str) {
+        self.wait_for_screen(part, |text| text.contains(part));
+    }
+
+    /// Waits until the last line, where one types, is this.
+    #[track_caller]
+    fn wait_for_line(&mut self, line: &str) {
+        self.wait_for_screen(line, |text| {
+            text.lines().last().map(str::trim_end) == Some(line.trim_end())
+        });
+    }
+
+    #[track_caller]
+    fn wait_for_end(&mut self) -> i32 {
+        wait_until("the program has ended", || {
+            self.child.try_wait().expect("wait for it").is_some()
+        });
+        self.child.wait().expect("wait for it").code().expect("an exit status")
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Has ended already, mostly.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A peer that is called so.
+fn peer_called(server: &Server, nickname: &str) -> Peer {
+    let mut peer = server.join();
+    peer.set_nickname(nickname).ok();
+    peer
+}
+
+#[test]
+fn what_arrives_leaves_the_line_being_typed_whole() {
+    let server = Server::start();
+    let mut tom = peer_called(&server, "Tom");
+    let mut terminal = Terminal::join(&server, &["-n", "Ann"]);
+    terminal.wait_for("as 2 Ann; one other is here");
+    terminal.type_in("half of a li");
+    terminal.wait_for_line("> half of a li");
+    tom.say("How are you?").ok();
+    terminal.wait_for("1 Tom: How are you?");
+    terminal.wait_for_line("> half of a li");
+    tom.say("two\nlines").ok();
+    terminal.wait_for("1 Tom: two\n    lines\n");
+    terminal.wait_for_line("> half of a li");
+    terminal.type_in("ne\r");
+    let relay = tom.relay();
+    assert_eq!((relay.text(), relay.field("Sender-Nickname")), ("half of a line", "Ann"));
+    terminal.wait_for_line(">");
+    // A time of day stands before each line that has arrived.
+    let text = terminal.text();
+    let arrived = text.lines().find(|line| line.contains("How are you?")).expect("the line");
+    assert_eq!(arrived.as_bytes()[2], b':', "{arrived}");
+    assert_eq!(&arrived[5..], " 1 Tom: How are you?");
+}
+
+#[test]
+fn a_private_message_rings_once_and_each_sender_has_a_colour() {
+    let server = Server::start();
+    let mut tom = peer_called(&server, "Tom");
+    let mut terminal = Terminal::join(&server, &[]);
+    tom.say_to(2, "psst").ok();
+    terminal.wait_for("1 Tom (to you): psst");
+    let bells = |terminal: &Terminal| terminal.came.iter().filter(|&&byte| byte == 7).count();
+    assert_eq!(bells(&terminal), 1);
+    tom.say("aloud").ok();
+    terminal.wait_for("1 Tom: aloud");
+    assert_eq!(bells(&terminal), 1);
+    assert!(String::from_utf8_lossy(&terminal.came).contains("\x1b[32m1 Tom\x1b[0m: aloud"));
+}
+
+#[test]
+fn plain_and_no_color_are_kept_to() {
+    let server = Server::start();
+    let mut tom = peer_called(&server, "Tom");
+    let mut plain = Terminal::join(&server, &["--plain"]);
+    let mut grey = Terminal::start_with(&server, &[], &[("NO_COLOR", "1")]);
+    grey.wait_for("/help lists the");
+    tom.say_to(2, "psst").ok();
+    tom.say("aloud").ok();
+    for (terminal, what) in [(&mut plain, "psst"), (&mut grey, "aloud")] {
+        terminal.wait_for(what);
+        let came = String::from_utf8_lossy(&terminal.came).into_owned();
+        assert!(!came.contains("\x1b[3") && !came.contains('\x07'), "{came:?}");
+    }
+}
+
+#[test]
+fn commands_do_what_help_says() {
+    let server = Server::start();
+    let mut tom = peer_called(&server, "Tom Smith");
+    let mut ann = peer_called(&server, "Ann");
+    let mut terminal = Terminal::join(&server, &[]);
+    terminal.type_in("/help\r");
+    terminal.wait_for("/quit");
+    terminal.type_in("/nick Bob\r");
+    terminal.wait_for("you are now Bob");
+    terminal.type_in("/who\r");
+    terminal.wait_for("    1 Tom Smith\n    2 Ann\n    3 Bob (you)\n");
+    terminal.type_in("/msg 1 by number\r");
+    assert_eq!(tom.relay().text(), "by number");
+    terminal.type_in("/msg Tom Smith by name\r");
+    let relay = tom.relay();
+    assert_eq!((relay.text(), relay.field("To")), ("by name", "1"));
+    ann.set_nickname("Tom Smith").ok();
+    terminal.type_in("/msg Tom Smith to whom?\r");
+    terminal.wait_for("several are called Tom Smith: not sent; say which UID: 1, 2");
+    terminal.type_in("/msg Eve hi\r");
+    terminal.wait_for("nobody here is called Eve");
+    terminal.type_in("/msg 99 hi\r");
+    terminal.wait_for("not sent: no client 99 has connected");
+    terminal.type_in("/shout hi\r");
+    terminal.wait_for("/shout: unknown command");
+    terminal.type_in("//me waves\r");
+    assert_eq!(tom.relay().text(), "/me waves");
+    tom.expect_nothing();
+    assert_eq!(ann.relay().text(), "/me waves");
+    terminal.type_in("/quit\r");
+    assert_eq!(terminal.wait_for_end(), 0);
+    let refused = ann.say_to(3, "x");
+    assert!(refused.reason().contains("it said bye"), "{refused:?}");
+}
+
+#[test]
+fn files_are_shared_and_got_with_their_progress() {
+    let server = Server::start();
+    let mut tom = peer_called(&server, "Tom");
+    let mut terminal = Terminal::join(&server, &[]);
+    let bytes = pattern(3, 3 << 20);
+    fs::write(terminal.path("my cat.jpg"), &bytes).unwrap();
+    terminal.type_in("/share my cat.jpg\r");
+    terminal.wait_for("100 % of 3.00 MiB");
+    terminal.wait_for("my cat.jpg is shared as file 1");
+    assert_eq!(tom.relay().field("File-ID"), "1");
+    terminal.type_in("/share 'my cat.jpg' Tom\r");
+    terminal.wait_for("is shared as file 2");
+    assert_eq!(tom.relay().field("To"), "1");
+    terminal.type_in("/files\r");
+    terminal.wait_for("    1 jpg 3145728 2\n    2 jpg 3145728 2\n");
+    terminal.type_in("/get 1\r");
+    terminal.wait_for("file 1 is saved as 1.jpg");
+    assert_same_bytes(&fs::read(terminal.path("1.jpg")).unwrap(), &bytes);
+    terminal.type_in("/get 1\r");
+    terminal.wait_for("1.jpg is already there");
+    terminal.type_in("/get 1 'a b.jpg'\r");
+    terminal.wait_for("file 1 is saved as a b.jpg");
+    assert_same_bytes(&fs::read(terminal.path("a b.jpg")).unwrap(), &bytes);
+    terminal.type_in("/get 9\r");
+    terminal.wait_for("no file 9");
+    terminal.type_in("/share none\r");
+    terminal.wait_for("cannot share none");
+    // The bar was drawn in one place: each percent took the place of the one before.
+    let bars = terminal.text().lines().filter(|line| line.contains("% of")).count();
+    assert!((1..=4).contains(&bars), "{bars} bars:\n{}", terminal.text());
+}
+
+#[test]
+fn tab_completes_commands_nicknames_and_files() {
+    let server = Server::start();
+    let mut tom = peer_called(&server, "Tom Smith");
+    let mut terminal = Terminal::join(&server, &[]);
+    terminal.type_in(&format!("/ms{TAB}"));
+    terminal.wait_for_line("> /msg");
+    terminal.type_in(&format!("To{TAB}"));
+    terminal.wait_for_line("> /msg Tom Smith");
+    terminal.type_in("hello\r");
+    assert_eq!(tom.relay().text(), "hello");
+    fs::write(terminal.path("picture.jpg"), "x").unwrap();
+    terminal.type_in(&format!("/share pic{TAB}"));
+    terminal.wait_for_line("> /share picture.jpg");
+    terminal.type_in("\r");
+    assert_eq!(tom.relay().field("File-ID"), "1");
+    terminal.type_in(&format!("/get {TAB}"));
+    terminal.wait_for_line("> /get 1");
+}
+
+#[test]
+fn history_brings_lines_back() {
+    let server = Server::start();
+    let mut tom = server.join();
+    let mut terminal = Terminal::join(&server, &[]);
+    terminal.type_in("first\rsecond\r");
+    assert_eq!((tom.relay().text(), tom.relay().text()), ("first", "second"));
+    terminal.type_in(&format!("{UP}{UP}"));
+    terminal.wait_for_line("> first");
+    terminal.type_in(" again\r");
+    assert_eq!(tom.relay().text(), "first again");
+}
+
+#[test]
+fn a_pasted_block_is_one_message() {
+    let server = Server::start();
+    let mut tom = server.join();
+    let terminal = Terminal::join(&server, &[]);
+    terminal.type_in("\x1b[200~one\n  two\nthree\n\x1b[201~\r");
+    assert_eq!(tom.relay().text(), "one\n  two\nthree");
+    terminal.type_in("after\r");
+    assert_eq!(tom.relay().text(), "after");
+}
+
+#[test]
+fn ctrl_c_drops_the_line_and_leaves_on_an_empty_one() {
+    let server = Server::start();
+    let mut tom = server.join();
+    let mut terminal = Terminal::join(&server, &[]);
+    terminal.type_in("not to be sent");
+    terminal.wait_for_line("> not to be sent");
+    terminal.type_in(CTRL_C);
+    terminal.wait_for_line(">");
+    terminal.type_in("sent\r");
+    assert_eq!(tom.relay().text(), "sent");
+    terminal.type_in(CTRL_C);
+    assert_eq!(terminal.wait_for_end(), 0);
+}
+
+#[test]
+fn ctrl_d_leaves() {
+    let server = Server::start();
+    let mut tom = server.join();
+    let mut terminal = Terminal::join(&server, &[]);
+    terminal.type_in(&format!("last words\r{CTRL_D}"));
+    assert_eq!(terminal.wait_for_end(), 0);
+    assert_eq!(tom.relay().text(), "last words");
+    let refused = tom.say_to(2, "x");
+    assert!(refused.reason().contains("it said bye"), "{refused:?}");
+}
+
+#[test]
+fn a_new_window_size_leaves_the_line_whole() {
+    let server = Server::start();
+    let mut tom = peer_called(&server, "Tom");
+    let mut terminal = Terminal::join(&server, &[]);
+    let line = "x".repeat(50);
+    terminal.type_in(&line);
+    terminal.wait_for_line(&format!("> {line}"));
+    terminal.pty.resize(Size::new(ROWS, 40)).expect("set its size");
+    terminal.screen.screen_mut().set_size(cells(ROWS), cells(40));
+    terminal.type_in("yz");
+    tom.say("hi").ok();
+    terminal.wait_for("1 Tom: hi");
+    terminal.type_in("\r");
+    assert_eq!(tom.relay().text(), line + "yz");
+}
+
+#[test]
+fn a_lost_connection_is_made_again_as_it_was() {
+    let mut server = Server::start();
+    let address = server.address.to_string();
+    let others: Vec<Peer> = (0..2).map(|_| server.join()).collect();
+    let mut terminal = Terminal::join(&server, &[]);
+    terminal.type_in("/nick Ann\r");
+    terminal.wait_for("you are now Ann");
+    drop(others);
+    server.kill();
+    terminal.wait_for("trying again in 1 s");
+    terminal.type_in("into the void\r");
+    terminal.wait_for("there is no connection: this was not sent");
+    let again = Server::with(&["--listen", &address]);
+    terminal.wait_for("your UID has changed from 3 to 1");
+    let mut tom = again.join();
+    assert_eq!(tom.query("names").ok().text(), "1 Ann\n2\n");
+    terminal.type_in("back\r");
+    assert_eq!(tom.relay().text(), "back");
+    terminal.type_in(CTRL_D);
+    assert_eq!(terminal.wait_for_end(), 0);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told() {
+    let mut server = Server::start();
+    server.kill();
+    let mut terminal = Terminal::start(&server, &[]);
+    terminal.wait_for("multichat: cannot connect to ");
+    assert_eq!(terminal.wait_for_end(), 1);
+}
