@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::Config;
 use crate::delivery::{Delivery, Limits};
+use crate::kernel_queue::KernelQueue;
 use crate::limits::{Permit, Threads};
 use crate::reason::Reason;
 use crate::stage::Stage;
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     linger_limit: usize,
     /// When the server was told to stop.
     stopping_since: OnceLock<Instant>,
+    /// Asked by sessions that end while the server stops.
+    kernel_queue: OnceLock<Mutex<KernelQueue>>,
 }
 
 #[derive(Debug, Default)]
@@ -99,6 +102,7 @@ impl Shared {
             lingering: AtomicUsize::new(0),
             linger_limit,
             stopping_since: OnceLock::new(),
+            kernel_queue: OnceLock::new(),
         })
     }
 
@@ -131,6 +135,14 @@ impl Shared {
     /// Whether what clients had sent before the stop is no longer carried out.
     pub(crate) fn is_stop_overdue(&self) -> bool {
         self.stopping_since.get().is_some_and(|since| since.elapsed() > STOP_READ_LIMIT)
+    }
+
+    /// Whether the client's host has everything that was written; `None` where the kernel does not
+    /// tell.
+    pub(crate) fn is_delivered(&self, stream: &TcpStream) -> Option<bool> {
+        let kernel_queue = self.kernel_queue.get_or_init(|| Mutex::new(KernelQueue::open()));
+        let output = kernel_queue.lock().ask(stream)?;
+        Some(output.unsent_bytes == 0 && output.unacked_segments == 0)
     }
 
     /// Whether one more connection may be kept open for its peer's sake; counted until dropped.

@@ -1,6 +1,7 @@
 //! Stopping: on a signal the server writes what is queued, for a bounded time, and ends with 0.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -53,6 +54,30 @@ fn what_is_queued_is_written_before_the_end() {
     let relays = slow.messages_to_end();
     assert_eq!(relays.len(), 100);
     assert!(relays.iter().all(|relay| relay.text() == text));
+    assert!(server.wait().success());
+}
+
+#[test]
+fn what_is_queued_reaches_a_client_that_goes_on_sending() {
+    // A close with unread bytes in the socket would reset the connection and destroy it.
+    let mut server = Server::start();
+    let mut busy = server.join_with_small_buffer();
+    let mut sender = server.join();
+    for number in 0..500 {
+        sender.say_to(busy.uid, format!("{number:1000}")).ok();
+    }
+    server.signal(Signal::TERM);
+    sender.expect_end();
+    // Longer than a server lingers that only waits for silence.
+    let until = Instant::now() + Duration::from_millis(700);
+    while Instant::now() < until {
+        busy.send([b'\n'; 100]);
+    }
+    for number in 0..500 {
+        busy.send("\n");
+        assert_eq!(busy.relay().text(), format!("{number:1000}"));
+    }
+    busy.expect_end();
     assert!(server.wait().success());
 }
 
