@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,7 +103,11 @@ impl Stage {
                 (dir.to_path_buf(), None, Some(lock(dir)?))
             }
             None => {
-                let temporary = tempfile::Builder::new().prefix("multichat-").tempdir()?;
+                let for_nobody_else = fs::Permissions::from_mode(0o700);
+                let temporary = tempfile::Builder::new()
+                    .prefix("multichat-")
+                    .permissions(for_nobody_else)
+                    .tempdir()?;
                 (temporary.path().to_path_buf(), Some(temporary), None)
             }
         };

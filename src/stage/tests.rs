@@ -256,3 +256,11 @@ fn a_private_file_is_private_on_disk() {
     let found = fs::metadata(dir.path().join(".private.1.txt")).unwrap();
     assert_eq!(found.permissions().mode() & 0o077, 0);
 }
+
+#[test]
+fn the_private_directory_is_private_on_disk() {
+    use std::os::unix::fs::PermissionsExt;
+    let stage = Stage::open(None, 1000).unwrap();
+    assert_eq!(fs::metadata(&stage.dir).unwrap().permissions().mode() & 0o077, 0);
+    stage.close();
+}
