@@ -2,7 +2,8 @@
 //!
 //! There is no safe call for `TCP_INFO`; the kernel answers the same question through its socket
 //! diagnostics (`sock_diag(7)`), which the `ss` command uses, one socket at a time. What was sent and
-//! not acknowledged counts as gone: a host that has vanished is found by TCP's own time-outs.
+//! not acknowledged counts as gone, since a host that has vanished has not stopped reading: of that
+//! it is told how long the other host has been silent.
 
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
@@ -28,6 +29,8 @@ const INET_DIAG_INFO: u16 = 2;
 /// The attributes stand behind `nlmsghdr` and `inet_diag_msg`.
 const ATTRIBUTES_AT: usize = 16 + 72;
 /// Places in `struct tcp_info` (`linux/tcp.h`), the last two since Linux 4.19.
+const RETRANSMITS_AT: usize = 2;
+const PROBES_AT: usize = 3;
 const UNACKED_AT: usize = 24;
 const NOTSENT_BYTES_AT: usize = 144;
 const BYTES_SENT_AT: usize = 200;
@@ -41,7 +44,7 @@ pub(crate) struct KernelQueue {
 }
 
 /// What became of the bytes that a socket took.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Output {
     /// How many have left this host since the connection was made.
     pub(crate) sent_bytes: u64,
@@ -49,6 +52,9 @@ pub(crate) struct Output {
     pub(crate) unsent_bytes: u64,
     /// How many segments have left and are not acknowledged.
     pub(crate) unacked_segments: u32,
+    /// How often the kernel has asked in vain since the other host was last heard: for what has left
+    /// by sending it again, for what has not by asking for room.
+    pub(crate) unanswered: u32,
 }
 
 impl KernelQueue {
@@ -95,6 +101,8 @@ fn output(answer: &[u8]) -> Option<Output> {
                 sent_bytes: sent,
                 unsent_bytes: u64::from(u32_at(info, NOTSENT_BYTES_AT)?),
                 unacked_segments: u32_at(info, UNACKED_AT)?,
+                unanswered: u32::from(*info.get(RETRANSMITS_AT)?)
+                    + u32::from(*info.get(PROBES_AT)?),
             });
         }
         // Attributes begin at multiples of four bytes.
@@ -159,8 +167,7 @@ mod tests {
                 continue;
             };
             let queue = KernelQueue::open();
-            let nothing = Output { sent_bytes: 0, unsent_bytes: 0, unacked_segments: 0 };
-            assert_eq!(queue.ask(&near), Some(nothing), "{address}");
+            assert_eq!(queue.ask(&near), Some(Output::default()), "{address}");
             near.set_nonblocking(true).unwrap();
             let mut taken = 0u64;
             let full = loop {
@@ -192,10 +199,7 @@ mod tests {
         assert_eq!(output(&answer[..3]), None);
         answer[ATTRIBUTES_AT..ATTRIBUTES_AT + 2].copy_from_slice(&220u16.to_ne_bytes());
         answer[ATTRIBUTES_AT + 2..ATTRIBUTES_AT + 4].copy_from_slice(&INET_DIAG_INFO.to_ne_bytes());
-        assert_eq!(
-            output(&answer),
-            Some(Output { sent_bytes: 0, unsent_bytes: 0, unacked_segments: 0 })
-        );
+        assert_eq!(output(&answer), Some(Output::default()));
         // As an older kernel tells it: without the last fields.
         answer[ATTRIBUTES_AT..ATTRIBUTES_AT + 2].copy_from_slice(&200u16.to_ne_bytes());
         assert_eq!(output(&answer), None);

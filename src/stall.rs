@@ -1,4 +1,4 @@
-//! The stall watch: who has stopped reading, and who reads too slowly.
+//! The stall watch: who has stopped reading, who reads too slowly, and whose host has vanished.
 //!
 //! One thread looks at the clients for whom something is under way, and disconnects those who do not
 //! take it. What counts as taken is what has left this host: a socket that takes bytes into the
@@ -19,6 +19,10 @@ use crate::kernel_queue::KernelQueue;
 use crate::limits::STACK_BYTES;
 use crate::outbox::Outbox;
 use crate::reason::Cause;
+
+/// How long a host may leave unanswered what the kernel sends it again and again: it has vanished
+/// then. Keepalive, which finds it where nothing is under way, takes as long.
+pub(crate) const SILENT_HOST_LIMIT: Duration = Duration::from_secs(110);
 
 /// How often the clocks are looked at: often enough for a timeout of half a second, rarely enough
 /// to cost nothing at ten. Also the send timeout of every socket.
@@ -67,7 +71,7 @@ fn watch(told: &Receiver<Weak<Outbox>>, delivery: &Weak<Delivery>) {
             let now = Instant::now();
             for outbox in first.take().into_iter().chain(told.try_iter()) {
                 if let Some(there) = outbox.upgrade() {
-                    watched.entry(there.uid()).or_insert(Watched { outbox, clock: None });
+                    watched.entry(there.uid()).or_insert(Watched::new(outbox));
                 }
             }
             watched.retain(|_, client| client.look(now, &kernel_queue, &delivery));
@@ -86,9 +90,15 @@ fn watch(told: &Receiver<Weak<Outbox>>, delivery: &Weak<Delivery>) {
 struct Watched {
     outbox: Weak<Outbox>,
     clock: Option<Clock>,
+    /// Since when its host has answered nothing.
+    silent_since: Option<Instant>,
 }
 
 impl Watched {
+    fn new(outbox: Weak<Outbox>) -> Watched {
+        Watched { outbox, clock: None, silent_since: None }
+    }
+
     /// Looks at the clocks; `false` where nothing is under way any more.
     fn look(&mut self, now: Instant, kernel_queue: &KernelQueue, delivery: &Delivery) -> bool {
         let Some(outbox) = self.outbox.upgrade() else { return false };
@@ -97,22 +107,34 @@ impl Watched {
         if outbox.is_broken() {
             return false;
         }
-        let (taken, under_way) = match kernel_queue.ask(outbox.stream()) {
+        let output = kernel_queue.ask(outbox.stream());
+        let (taken, under_way) = match output {
             Some(output) => (output.sent_bytes, output.unsent_bytes > 0 || outbox.is_being_sent()),
             // What the socket has taken must do.
             None => (outbox.taken(), outbox.is_being_sent()),
         };
-        if !under_way && outbox.waiting() == 0 {
+        let unacked = output.is_some_and(|output| output.unacked_segments > 0);
+        if !under_way && !unacked && outbox.waiting() == 0 {
             return false;
         }
         outbox.begin_watch();
+        let is_silent = output.is_some_and(|output| output.unanswered > 0);
+        let vanished = self.look_for_host(now, is_silent);
         let clock = self.clock.get_or_insert(Clock { taken, since: now });
         let over_since = delivery.pressure().over_since(outbox.uid());
-        let cause = clock.look(now, taken, under_way, over_since, delivery.stall_timeout());
+        let timeout = delivery.stall_timeout();
+        let cause = vanished.or_else(|| clock.look(now, taken, under_way, over_since, timeout));
         if let Some(cause) = cause {
             delivery.cut(&outbox, cause);
         }
         cause.is_none()
+    }
+
+    /// Whether the client's host has vanished: it has been asked in vain for too long.
+    fn look_for_host(&mut self, now: Instant, is_silent: bool) -> Option<Cause> {
+        let since = is_silent.then(|| *self.silent_since.get_or_insert(now));
+        self.silent_since = since;
+        (now - since? >= SILENT_HOST_LIMIT).then_some(Cause::Vanished)
     }
 }
 
@@ -207,6 +229,26 @@ mod tests {
                 cause = clock.look(at(second), taken, under_way, over.map(at), timeout);
             }
             assert_eq!(cause, expected, "{name}");
+        }
+    }
+    #[test]
+    fn a_host_has_vanished_once_it_has_answered_nothing_for_too_long() {
+        let start = Instant::now();
+        // What is seen at which second: whether the host is silent, and whether it has vanished.
+        let looks = [
+            (0, false, false),
+            (1, true, false),
+            (110, true, false),
+            (111, true, true),
+            (112, false, false),
+            (300, true, false),
+            (409, true, false),
+            (410, true, true),
+        ];
+        let mut watched = Watched::new(Weak::new());
+        for (second, is_silent, has_vanished) in looks {
+            let found = watched.look_for_host(start + Duration::from_secs(second), is_silent);
+            assert_eq!(found, has_vanished.then_some(Cause::Vanished), "at {second} s");
         }
     }
 }

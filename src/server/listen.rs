@@ -21,9 +21,6 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 5;
 
-/// How long what was sent may remain unacknowledged: keepalive is silent meanwhile.
-const USER_TIMEOUT: Duration = Duration::from_secs(110);
-
 /// How much unsent data the kernel may hold for one client, in bytes. It bounds what a client that
 /// does not read costs (4 MB otherwise), and is enough for full speed.
 const UNSENT_LIMIT: u32 = 128 * 1024;
@@ -59,7 +56,7 @@ fn listen_on(address: SocketAddr, stall_timeout: Duration) -> io::Result<TcpList
             .with_interval(KEEPALIVE_INTERVAL)
             .with_retries(KEEPALIVE_PROBES);
         socket.set_tcp_keepalive(&keepalive)?;
-        socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+        socket.set_tcp_user_timeout(user_timeout(stall_timeout))?;
         socket.set_tcp_notsent_lowat(UNSENT_LIMIT)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
@@ -76,6 +73,14 @@ fn listen_on(address: SocketAddr, stall_timeout: Duration) -> io::Result<TcpList
         }
         result => result,
     }
+}
+
+/// How long the kernel lets what was sent remain unacknowledged: keepalive is silent meanwhile.
+///
+/// None where a client may take nothing for as long: the kernel would end the connection of a host
+/// that does answer, but has no room, and then [`stall`] alone tells one from the other.
+fn user_timeout(stall_timeout: Duration) -> Option<Duration> {
+    (stall_timeout <= stall::SILENT_HOST_LIMIT / 2).then_some(stall::SILENT_HOST_LIMIT)
 }
 
 #[cfg(test)]
@@ -98,12 +103,22 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_PROBES);
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(110)));
         assert_eq!(socket.tcp_notsent_lowat().unwrap(), UNSENT_LIMIT);
         assert_eq!(socket.read_timeout().unwrap(), Some(SILENCE_LIMIT));
         // The kernel counts it in ticks of its own.
         let write_timeout = socket.write_timeout().unwrap().unwrap();
         assert!(write_timeout >= stall::tick(stall_timeout), "{write_timeout:?}");
         assert!(write_timeout < stall::tick(stall_timeout) * 2, "{write_timeout:?}");
+    }
+    #[test]
+    fn the_kernel_ends_no_connection_before_the_stall_timeout() {
+        for (stall_timeout, expected) in [(10, Some(110)), (55, Some(110)), (56, None), (300, None)]
+        {
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(user_timeout(Duration::from_secs(stall_timeout)), expected);
+        }
+        let listener = listen_on(([127, 0, 0, 1], 0).into(), Duration::from_secs(300)).unwrap();
+        assert_eq!(SockRef::from(&listener).tcp_user_timeout().unwrap(), None);
     }
 }
