@@ -57,17 +57,19 @@ demo: all ## a server and three shells that chat, share and fetch, with the wire
 
 .PHONY: install
 install: ## install what `make all` has built, with the systemd unit, under PREFIX
-	install -D -m 755 target/release/multichatd $(DESTDIR)$(PREFIX)/bin/multichatd
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 target/release/multichatd target/release/multichat $(DESTDIR)$(PREFIX)/bin
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/multichat/README.md
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@PREFIX@|$(PREFIX)|g' scripts/multichatd.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/multichatd.service
 
 .PHONY: dist
-dist: ## one static binary in a tarball, for machines without Rust
+dist: ## the programs as static binaries in a tarball, for machines without Rust
 	RUSTFLAGS='-C target-feature=+crt-static -C strip=symbols' $(CARGO) build --release --target $(TARGET)
 	rm -rf target/dist && mkdir -p target/dist/multichat-$(VERSION)/scripts
-	cp target/$(TARGET)/release/multichatd README.md LICENSE target/dist/multichat-$(VERSION)
+	cp $(addprefix target/$(TARGET)/release/,multichatd multichat) README.md LICENSE \
+		target/dist/multichat-$(VERSION)
 	cp scripts/mcmp.sh scripts/multichatd.service target/dist/multichat-$(VERSION)/scripts
 	tar -C target/dist -czf target/multichat-$(VERSION)-$(TARGET).tar.gz multichat-$(VERSION)
 	@echo target/multichat-$(VERSION)-$(TARGET).tar.gz

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Output, Stdio};
 
-use crate::common::{Peer, Process, Server, chat, multichatd};
+use crate::common::{Peer, Process, Server, chat, expect_in_readme, multichatd};
 
 fn run(options: &[&str]) -> Output {
     multichatd(options).output().expect("run multichatd")
@@ -104,10 +104,7 @@ fn help_and_version_go_to_standard_output_with_status_0() {
 #[test]
 fn readme_holds_the_help_as_it_is() {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    for line in help.lines().filter(|line| !line.is_empty()) {
-        assert!(readme.contains(&format!("    {line}\n")), "README does not have {line:?}");
-    }
+    expect_in_readme(help.lines());
 }
 
 /// Starts a server with these options and reads as many `listening` lines.

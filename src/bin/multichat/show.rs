@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use jiff::{Timestamp, Unit, ZonedDateTime};
+use jiff::{Timestamp, ZonedDateTime};
 use multichat::client::{Content, Relay};
 use multichat::ids::Uid;
 use multichat::text::{Shown, Visible};
@@ -87,23 +87,20 @@ fn text_lines(text: &str) -> String {
 
 /// A relay as one JSON object on one line.
 pub(crate) fn json(relay: &Relay) -> String {
-    let now = Timestamp::now();
-    let mut object = json!({
-        "kind": "text",
+    let (kind, (key, content)) = match &relay.content {
+        Content::Text(text) => ("text", ("text", json!(text))),
+        Content::File(id) => ("file", ("file_id", json!(id.0))),
+    };
+    let object = json!({
+        "kind": kind,
         "from": relay.from.0,
         "nickname": relay.nickname,
         "to": relay.to.map(|uid| uid.0),
+        key: content,
         "content_type": relay.content_type,
         "bytes": relay.len,
-        "time": now.round(Unit::Millisecond).unwrap_or(now).to_string(),
+        "time": format!("{:.3}", Timestamp::now()),
     });
-    match &relay.content {
-        Content::Text(text) => object["text"] = json!(text),
-        Content::File(id) => {
-            object["kind"] = json!("file");
-            object["file_id"] = json!(id.0);
-        }
-    }
     escape_rest(&object.to_string())
 }
 

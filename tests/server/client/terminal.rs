@@ -78,7 +78,7 @@ impl Terminal {
     #[track_caller]
     fn join(server: &Server, arguments: &[&str]) -> Terminal {
         let mut terminal = Terminal::start(server, arguments);
-        terminal.wait_for("/help lists the");
+        terminal.wait_for("/help tells");
         terminal.wait_for_line("> ");
         terminal
     }
@@ -193,7 +193,7 @@ fn plain_and_no_color_are_kept_to() {
     let mut tom = peer_called(&server, "Tom");
     let mut plain = Terminal::join(&server, &["--plain"]);
     let mut grey = Terminal::start_with(&server, &[], &[("NO_COLOR", "1")]);
-    grey.wait_for("/help lists the");
+    grey.wait_for("/help tells");
     tom.say_to(2, "psst").ok();
     tom.say("aloud").ok();
     for (terminal, what) in [(&mut plain, "psst"), (&mut grey, "aloud")] {

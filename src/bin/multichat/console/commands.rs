@@ -50,7 +50,7 @@ impl Commands {
             1 => "one other is here".to_string(),
             count => format!("{count} others are here"),
         };
-        self.screen.notice(&format!("joined {server}{whom}; {others}; /help lists the commands"));
+        self.screen.notice(&format!("joined {server}{whom}; {others}; /help tells more"));
     }
 
     pub(crate) fn carry_out(&mut self, line: Line) {

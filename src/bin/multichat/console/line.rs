@@ -5,7 +5,7 @@ use multichat::wire::parse_number;
 
 /// The commands, as they are completed and explained.
 pub(crate) const COMMANDS: [(&str, &str, &str); 8] = [
-    ("/msg", "UID TEXT", "says something to one client; a nickname will do, if only one has it"),
+    ("/msg", "UID TEXT", "says it to one client; a nickname will do if it is unique"),
     ("/nick", "NAME", "sets your nickname"),
     ("/who", "", "lists who is here"),
     ("/share", "FILE [UID]", "shares a file, with all or with one"),
