@@ -20,7 +20,7 @@ impl Client {
     /// Sends a text to all or to one, and waits for the response (§2.3.2).
     ///
     /// # Errors
-    /// See [`Failure`]. An [`Answer`] with a body tells of receivers that it did not reach.
+    /// See [`Failure`]. An [`Answer`](super::Answer) with a body tells of receivers that it did not reach.
     pub fn send_text(&self, to: Option<Uid>, text: &[u8]) -> Outcome {
         wait(|on_answer| self.send_text_then(to, text, on_answer))
     }
