@@ -58,11 +58,11 @@ impl StallWatch {
 /// Where no thread can be started.
 pub(crate) fn start(told: Receiver<Weak<Outbox>>, delivery: Weak<Delivery>) -> io::Result<()> {
     let builder = thread::Builder::new().name("stall-watch".to_string()).stack_size(STACK_BYTES);
-    builder.spawn(move || watch(&told, &delivery)).map(|_| ())
+    let kernel_queue = KernelQueue::open();
+    builder.spawn(move || watch(&told, &delivery, &kernel_queue)).map(|_| ())
 }
 
-fn watch(told: &Receiver<Weak<Outbox>>, delivery: &Weak<Delivery>) {
-    let kernel_queue = KernelQueue::open();
+fn watch(told: &Receiver<Weak<Outbox>>, delivery: &Weak<Delivery>, kernel_queue: &KernelQueue) {
     let mut watched: HashMap<Uid, Watched> = HashMap::new();
     while let Ok(first) = told.recv() {
         let mut first = Some(first);
@@ -74,7 +74,7 @@ fn watch(told: &Receiver<Weak<Outbox>>, delivery: &Weak<Delivery>) {
                     watched.entry(there.uid()).or_insert(Watched::new(outbox));
                 }
             }
-            watched.retain(|_, client| client.look(now, &kernel_queue, &delivery));
+            watched.retain(|_, client| client.look(now, kernel_queue, &delivery));
             if watched.is_empty() {
                 break;
             }
