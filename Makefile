@@ -32,10 +32,10 @@ cable: all ## pull a cable between two network namespaces: two minutes, as root
 	tests/cable.sh
 
 .PHONY: fuzz
-fuzz: ## fuzz the readers and the stage's names, FUZZ_SECONDS each (needs cargo-fuzz)
-	for target in reader names; do \
+fuzz: ## fuzz readers, names and sessions, FUZZ_SECONDS each (needs cargo-fuzz)
+	for target in reader names session; do \
 		mkdir -p target/fuzz-corpus/$$target && \
-		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz $$target \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
 			target/fuzz-corpus/$$target tests/fuzz/corpus/$$target -- \
 			-max_total_time=$${FUZZ_SECONDS:-60} || exit; \
 	done

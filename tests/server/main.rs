@@ -11,6 +11,7 @@ mod delivery;
 mod draft;
 mod files;
 mod framing;
+mod fuzz;
 mod limits;
 mod pressure;
 mod shutdown;
