@@ -8,6 +8,7 @@ mod dialect;
 mod fanout;
 mod floor;
 mod generator;
+mod latency;
 mod mcmp;
 mod report;
 mod subject;
@@ -34,7 +35,7 @@ const ROUNDS: usize = 5;
 type Cases = fn(&mut Bench) -> Outcome<()>;
 
 /// What there is to be measured, as `BENCH_ONLY` names it.
-const CASES: &[(&str, Cases)] = &[("fan-out", fanout::run)];
+const CASES: &[(&str, Cases)] = &[("fan-out", fanout::run), ("latency", latency::run)];
 
 /// What the cases have in common.
 pub(crate) struct Bench {

@@ -54,6 +54,16 @@ impl Tally {
         self.deliveries
     }
 
+    /// The number of a member's last text.
+    pub(crate) fn said(&self, sender: usize) -> u32 {
+        self.senders[sender].said
+    }
+
+    /// How many members get a text.
+    pub(crate) fn receivers(&self) -> usize {
+        self.members - usize::from(!self.echoes)
+    }
+
     /// Who may say something now, once for each time.
     pub(crate) fn take_free(&mut self) -> Vec<usize> {
         std::mem::take(&mut self.free)
@@ -68,8 +78,7 @@ impl Tally {
     pub(crate) fn say(&mut self, generator: &mut Generator, sender: usize) -> u32 {
         self.senders[sender].said += 1;
         let number = self.senders[sender].said;
-        let receivers = self.members - usize::from(!self.echoes);
-        let missing = u32::try_from(receivers).unwrap_or(u32::MAX) + u32::from(self.answers);
+        let missing = u32::try_from(self.receivers()).unwrap_or(u32::MAX) + u32::from(self.answers);
         let slot = self.slot(sender, number);
         assert_eq!(self.missing[slot], 0, "the window is full");
         self.missing[slot] = missing;
