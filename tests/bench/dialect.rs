@@ -29,6 +29,9 @@ pub(crate) trait Dialect {
     /// Appends a text for everybody.
     fn public(&mut self, sender: usize, number: u32, out: &mut Vec<u8>);
 
+    /// Appends a text for one member.
+    fn private(&mut self, sender: usize, number: u32, receiver: usize, out: &mut Vec<u8>);
+
     /// Whether a sender gets its own texts too.
     fn echoes(&self) -> bool {
         false

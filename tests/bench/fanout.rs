@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::time::{Duration, Instant};
 
 use super::generator::{Generator, STALL};
-use super::report::{Cell, Section, Wanted, median};
+use super::report::{Cell, Section, Wanted, median, ratio};
 use super::subject::{Running, Subject, own_cpu};
 use super::tally::Tally;
 use super::{Bench, Outcome};
@@ -154,10 +154,7 @@ fn measure(
     }
     for result in &results {
         let of = |figure: fn(&Round) -> f64| median(result.rounds.iter().map(figure));
-        let to_floor = |figure: fn(&Round) -> f64| {
-            let pairs = result.rounds.iter().zip(&*floor);
-            median(pairs.map(|(own, floor)| figure(own) / figure(floor)))
-        };
+        let to_floor = |figure: fn(&Round) -> f64| ratio(&result.rounds, floor, figure);
         let cells = vec![
             Cell::new(of(|round| round.rate / 1e3)),
             Cell::new(to_floor(|round| round.rate)),

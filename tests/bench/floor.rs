@@ -31,6 +31,7 @@ pub(crate) const FLOOR: Subject = Subject {
 pub(crate) const ARGUMENT: &str = "--floor";
 
 const TO_OTHERS: u8 = b'o';
+const TO_PARTNER: u8 = b'p';
 const TO_ITSELF: u8 = b'i';
 
 fn start(_: usize) -> Outcome<Running> {
@@ -104,6 +105,7 @@ pub(crate) fn run() -> Outcome<()> {
 /// Writes a frame to whom it is for. The sockets are waited for: the generator always reads.
 fn forward(peers: &[Peer], index: usize, frame: &[u8]) -> Outcome<()> {
     match frame[0] {
+        TO_PARTNER => (&peers[index ^ 1].stream).write_all(frame)?,
         TO_ITSELF => (&peers[index].stream).write_all(frame)?,
         _ => {
             for (other, peer) in peers.iter().enumerate() {
@@ -136,6 +138,11 @@ impl Dialect for Bare {
 
     fn public(&mut self, sender: usize, number: u32, out: &mut Vec<u8>) {
         self.frame(TO_OTHERS, sender, number, out);
+    }
+
+    fn private(&mut self, sender: usize, number: u32, receiver: usize, out: &mut Vec<u8>) {
+        assert_eq!(receiver, sender ^ 1, "it knows partners alone");
+        self.frame(TO_PARTNER, sender, number, out);
     }
 
     fn read<'a>(&mut self, _: usize, bytes: &'a [u8]) -> Read<'a> {

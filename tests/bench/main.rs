@@ -10,6 +10,7 @@ mod floor;
 mod generator;
 mod latency;
 mod mcmp;
+mod pingpong;
 mod report;
 mod subject;
 mod tally;
@@ -35,7 +36,8 @@ const ROUNDS: usize = 5;
 type Cases = fn(&mut Bench) -> Outcome<()>;
 
 /// What there is to be measured, as `BENCH_ONLY` names it.
-const CASES: &[(&str, Cases)] = &[("fan-out", fanout::run), ("latency", latency::run)];
+const CASES: &[(&str, Cases)] =
+    &[("fan-out", fanout::run), ("latency", latency::run), ("ping-pong", pingpong::run)];
 
 /// What the cases have in common.
 pub(crate) struct Bench {

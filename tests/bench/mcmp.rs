@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use multichat::ids::MessageId;
+use multichat::ids::{MessageId, Uid};
 use multichat::wire::client_message::encode_client_message;
 use multichat::wire::server_message::read_server_message;
 use multichat::wire::{
@@ -39,8 +39,8 @@ pub(crate) fn encode(request: Request, id: u64, body_len: usize, out: &mut Vec<u
     encode_client_message(&ClientMessage { request, inherited, body_len: body_len as u64 }, out);
 }
 
-fn chat(sender: usize, number: u32, out: &mut Vec<u8>) {
-    let request = Request::Chat(Chat { to: None, content_type: ContentType::Text });
+fn chat(to: Option<Uid>, sender: usize, number: u32, out: &mut Vec<u8>) {
+    let request = Request::Chat(Chat { to, content_type: ContentType::Text });
     encode(request, number.into(), text::LEN, out);
     text::write(sender, number, out);
 }
@@ -52,7 +52,11 @@ impl Dialect for Mcmp {
     }
 
     fn public(&mut self, sender: usize, number: u32, out: &mut Vec<u8>) {
-        chat(sender, number, out);
+        chat(None, sender, number, out);
+    }
+
+    fn private(&mut self, sender: usize, number: u32, receiver: usize, out: &mut Vec<u8>) {
+        chat(Some(Uid(self.uids[receiver])), sender, number, out);
     }
 
     fn answers(&self) -> bool {

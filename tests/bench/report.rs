@@ -163,7 +163,7 @@ impl Wanted {
 
     fn verdict(&self) -> &'static str {
         match self.measured {
-            None => "not measured",
+            None => "not measured: needs PEERS=1",
             Some(figure) if self.is_upper && figure <= self.limit => "met",
             Some(figure) if !self.is_upper && figure >= self.limit => "met",
             Some(_) => "NOT MET",
@@ -236,6 +236,11 @@ pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
         (Some(low), Some(high)) => (low + high) / 2.0,
         _ => f64::NAN,
     }
+}
+
+/// The median of a figure's ratios to that of the floor in the same round.
+pub(crate) fn ratio<R>(rounds: &[R], floor: &[R], figure: fn(&R) -> f64) -> f64 {
+    median(rounds.iter().zip(floor).map(|(own, floor)| figure(own) / figure(floor)))
 }
 
 fn machine() -> Outcome<String> {
