@@ -8,6 +8,7 @@ mod dialect;
 mod fanout;
 mod floor;
 mod generator;
+mod idle;
 mod latency;
 mod mcmp;
 mod pingpong;
@@ -36,8 +37,12 @@ const ROUNDS: usize = 5;
 type Cases = fn(&mut Bench) -> Outcome<()>;
 
 /// What there is to be measured, as `BENCH_ONLY` names it.
-const CASES: &[(&str, Cases)] =
-    &[("fan-out", fanout::run), ("latency", latency::run), ("ping-pong", pingpong::run)];
+const CASES: &[(&str, Cases)] = &[
+    ("fan-out", fanout::run),
+    ("latency", latency::run),
+    ("ping-pong", pingpong::run),
+    ("idle", idle::run),
+];
 
 /// What the cases have in common.
 pub(crate) struct Bench {

@@ -1,5 +1,6 @@
 //! What is measured: a program that is started, and what it has cost so far.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -54,6 +55,14 @@ impl Running {
     /// The processor time of all its threads so far, of those that have ended too.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
         Ok(self.clock.now()?.into())
+    }
+
+    /// A line of /proc/PID/status that counts memory, such as `VmRSS`, in bytes.
+    pub(crate) fn memory(&self, line: &str) -> Outcome<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let value = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+        let kib = value.and_then(|value| value.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        Ok(kib.ok_or_else(|| format!("no {line} in {status}"))? * 1024)
     }
 
     /// Asks it to end, and waits for it.
