@@ -6,6 +6,7 @@
 
 mod dialect;
 mod fanout;
+mod files;
 mod floor;
 mod generator;
 mod idle;
@@ -21,8 +22,9 @@ use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
+use self::files::FileServer;
 use self::report::Report;
-use self::subject::Subject;
+use self::subject::{Candidate, Subject};
 
 /// A result whose error is for the person who runs the benchmark.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -42,6 +44,7 @@ const CASES: &[(&str, Cases)] = &[
     ("latency", latency::run),
     ("ping-pong", pingpong::run),
     ("idle", idle::run),
+    ("files", files::run),
 ];
 
 /// What the cases have in common.
@@ -49,10 +52,11 @@ pub(crate) struct Bench {
     pub(crate) rounds: usize,
     /// Who is measured; the floor comes first.
     pub(crate) subjects: Vec<Subject>,
+    pub(crate) file_servers: Vec<FileServer>,
     pub(crate) report: Report,
 }
 
-/// What a subject's rounds came to, as far as it got.
+/// What a candidate's rounds came to, as far as it got.
 pub(crate) struct Rounds<R> {
     pub(crate) name: &'static str,
     pub(crate) rounds: Vec<R>,
@@ -64,6 +68,8 @@ fn main() -> ExitCode {
     let has = |argument: &str| arguments.iter().any(|given| given == argument);
     let done = if has(floor::ARGUMENT) {
         floor::run()
+    } else if has(files::ARGUMENT) {
+        files::run_floor()
     } else if has("--bench") {
         bench()
     } else {
@@ -90,7 +96,9 @@ fn bench() -> Outcome<()> {
         return fail(format!("BENCH_ONLY={unknown}: there are {}", known.join(", ")));
     }
     let subjects = vec![floor::FLOOR, mcmp::MULTICHATD];
-    let mut bench = Bench { rounds: rounds.max(1), subjects, report: Report::default() };
+    let file_servers = files::SERVERS.to_vec();
+    let report = Report::default();
+    let mut bench = Bench { rounds: rounds.max(1), subjects, file_servers, report };
     for (name, run) in CASES {
         if only.as_ref().is_none_or(|only| only.iter().any(|only| only == name)) {
             run(&mut bench).map_err(|error| format!("{name}: {error}"))?;
@@ -105,36 +113,36 @@ impl Bench {
         eprintln!("{what}");
     }
 
-    /// Has each subject take part in a case: started, measured round by round in turn, so that
+    /// Has each candidate take part in a case: started, measured round by round in turn, so that
     /// whatever else the machine does meets all of them, and ended.
     ///
     /// A peer may fail; the floor and multichatd may not.
-    pub(crate) fn interleave<P, R>(
+    pub(crate) fn interleave<C: Candidate, P, R>(
         &self,
-        subjects: &[Subject],
-        start: impl Fn(Subject) -> Outcome<P>,
+        candidates: &[C],
+        start: impl Fn(C) -> Outcome<P>,
         round: impl Fn(&mut P) -> Outcome<R>,
         end: impl Fn(P) -> Outcome<()>,
     ) -> Outcome<Vec<Rounds<R>>> {
         let mut all = Vec::new();
-        for &subject in subjects {
-            let (name, rounds) = (subject.name, Vec::new());
+        for &candidate in candidates {
+            let (name, rounds) = (candidate.name(), Vec::new());
             let mut results = Rounds { name, rounds, failure: None };
-            let party = results.keep(subject, start(subject))?;
-            all.push((subject, party, results));
+            let party = results.keep(candidate, start(candidate))?;
+            all.push((candidate, party, results));
         }
         for _ in 0..self.rounds {
-            for (subject, party, results) in &mut all {
+            for (candidate, party, results) in &mut all {
                 let Some(running) = party else { continue };
-                match results.keep(*subject, round(running))? {
+                match results.keep(*candidate, round(running))? {
                     Some(result) => results.rounds.push(result),
                     None => *party = None,
                 }
             }
         }
-        let ended = all.into_iter().map(|(subject, party, mut results)| {
+        let ended = all.into_iter().map(|(candidate, party, mut results)| {
             if let Some(party) = party {
-                results.keep(subject, end(party))?;
+                results.keep(candidate, end(party))?;
             }
             Ok(results)
         });
@@ -144,14 +152,14 @@ impl Bench {
 
 impl<R> Rounds<R> {
     /// Notes why a peer has failed; that of others is the caller's.
-    fn keep<T>(&mut self, subject: Subject, outcome: Outcome<T>) -> Outcome<Option<T>> {
+    fn keep<T>(&mut self, candidate: impl Candidate, outcome: Outcome<T>) -> Outcome<Option<T>> {
         match outcome {
             Ok(kept) => Ok(Some(kept)),
-            Err(error) if subject.is_peer => {
+            Err(error) if candidate.is_peer() => {
                 self.failure = Some(error.to_string());
                 Ok(None)
             }
-            Err(error) => fail(format!("{}: {error}", subject.name)),
+            Err(error) => fail(format!("{}: {error}", candidate.name())),
         }
     }
 }

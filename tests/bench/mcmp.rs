@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use multichat::ids::{MessageId, Uid};
+use multichat::text::Extension;
 use multichat::wire::client_message::encode_client_message;
 use multichat::wire::server_message::read_server_message;
 use multichat::wire::{
@@ -37,6 +38,12 @@ pub(crate) fn encode(request: Request, id: u64, body_len: usize, out: &mut Vec<u
     let message_type = Some(request.message_type());
     let inherited = Inherited { message_type, id: MessageId(id) };
     encode_client_message(&ClientMessage { request, inherited, body_len: body_len as u64 }, out);
+}
+
+/// Asks to share a file with everybody.
+pub(crate) fn share(extension: &str) -> Request {
+    let extension = Extension::parse(extension.as_bytes()).expect("an extension of ours");
+    Request::Chat(Chat { to: None, content_type: ContentType::File(extension) })
 }
 
 fn chat(to: Option<Uid>, sender: usize, number: u32, out: &mut Vec<u8>) {

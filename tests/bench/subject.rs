@@ -25,6 +25,25 @@ pub(crate) struct Subject {
     pub(crate) dialect: fn() -> Box<dyn Dialect>,
 }
 
+/// Who takes part in a case.
+pub(crate) trait Candidate: Copy {
+    /// What the table calls it.
+    fn name(&self) -> &'static str;
+
+    /// Whether it is another server, whose failure is only told.
+    fn is_peer(&self) -> bool;
+}
+
+impl Candidate for Subject {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn is_peer(&self) -> bool {
+        self.is_peer
+    }
+}
+
 /// A subject that runs; it is killed when dropped.
 pub(crate) struct Running {
     child: Child,
