@@ -27,6 +27,10 @@ test: ## unit tests, tests over real sockets, and every netcat that is there
 chaos: ## a minute of clients that do anything at random (CHAOS_SEED=… repeats one)
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --release --test server chaos -- --nocapture
 
+.PHONY: bench
+bench: ## measure the server beside a bare loop (BENCH_ONLY=fan-out selects, BENCH_ROUNDS=5)
+	$(CARGO) bench --bench bench
+
 .PHONY: cable
 cable: all ## pull a cable between two network namespaces: two minutes, as root
 	tests/cable.sh

@@ -1,0 +1,165 @@
+//! The benchmark: a load generator, the built server beside a floor that knows no protocol, and a
+//! table. `make bench` runs it; README says how to read it.
+//!
+//! Every case checks that each delivery has arrived exactly once and in order, and fails with what
+//! was missing where nothing comes any more.
+
+mod dialect;
+mod fanout;
+mod files;
+mod floor;
+mod generator;
+mod idle;
+mod latency;
+mod mcmp;
+mod pingpong;
+mod report;
+mod subject;
+mod tally;
+mod text;
+
+use std::env;
+use std::error::Error;
+use std::process::ExitCode;
+
+use self::files::FileServer;
+use self::report::Report;
+use self::subject::{Candidate, Subject};
+
+/// A result whose error is for the person who runs the benchmark.
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+
+pub(crate) fn fail<T>(why: impl Into<String>) -> Outcome<T> {
+    Err(why.into().into())
+}
+
+/// How many rounds a case has, without `BENCH_ROUNDS`.
+const ROUNDS: usize = 5;
+
+type Cases = fn(&mut Bench) -> Outcome<()>;
+
+/// What there is to be measured, as `BENCH_ONLY` names it.
+const CASES: &[(&str, Cases)] = &[
+    ("fan-out", fanout::run),
+    ("latency", latency::run),
+    ("ping-pong", pingpong::run),
+    ("idle", idle::run),
+    ("files", files::run),
+];
+
+/// What the cases have in common.
+pub(crate) struct Bench {
+    pub(crate) rounds: usize,
+    /// Who is measured; the floor comes first.
+    pub(crate) subjects: Vec<Subject>,
+    pub(crate) file_servers: Vec<FileServer>,
+    pub(crate) report: Report,
+}
+
+/// What a candidate's rounds came to, as far as it got.
+pub(crate) struct Rounds<R> {
+    pub(crate) name: &'static str,
+    pub(crate) rounds: Vec<R>,
+    pub(crate) failure: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let has = |argument: &str| arguments.iter().any(|given| given == argument);
+    let done = if has(floor::ARGUMENT) {
+        floor::run()
+    } else if has(files::ARGUMENT) {
+        files::run_floor()
+    } else if has("--bench") {
+        bench()
+    } else {
+        println!("not a test: `make bench` runs it");
+        Ok(())
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench() -> Outcome<()> {
+    multichat::limits::raise_open_files();
+    let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let rounds = set("BENCH_ROUNDS").map_or(Ok(ROUNDS), |rounds| rounds.parse())?;
+    let only: Option<Vec<String>> =
+        set("BENCH_ONLY").map(|only| only.split([',', ' ']).map(str::to_string).collect());
+    if let Some(unknown) = only.iter().flatten().find(|only| CASES.iter().all(|(n, _)| n != only)) {
+        let known: Vec<_> = CASES.iter().map(|(name, _)| *name).collect();
+        return fail(format!("BENCH_ONLY={unknown}: there are {}", known.join(", ")));
+    }
+    let subjects = vec![floor::FLOOR, mcmp::MULTICHATD];
+    let file_servers = files::SERVERS.to_vec();
+    let report = Report::default();
+    let mut bench = Bench { rounds: rounds.max(1), subjects, file_servers, report };
+    for (name, run) in CASES {
+        if only.as_ref().is_none_or(|only| only.iter().any(|only| only == name)) {
+            run(&mut bench).map_err(|error| format!("{name}: {error}"))?;
+        }
+    }
+    bench.report.finish(bench.rounds)
+}
+
+impl Bench {
+    /// Says what is being done, to whoever waits for the table.
+    pub(crate) fn say(&self, what: &str) {
+        eprintln!("{what}");
+    }
+
+    /// Has each candidate take part in a case: started, measured round by round in turn, so that
+    /// whatever else the machine does meets all of them, and ended.
+    ///
+    /// A peer may fail; the floor and multichatd may not.
+    pub(crate) fn interleave<C: Candidate, P, R>(
+        &self,
+        candidates: &[C],
+        start: impl Fn(C) -> Outcome<P>,
+        round: impl Fn(&mut P) -> Outcome<R>,
+        end: impl Fn(P) -> Outcome<()>,
+    ) -> Outcome<Vec<Rounds<R>>> {
+        let mut all = Vec::new();
+        for &candidate in candidates {
+            let (name, rounds) = (candidate.name(), Vec::new());
+            let mut results = Rounds { name, rounds, failure: None };
+            let party = results.keep(candidate, start(candidate))?;
+            all.push((candidate, party, results));
+        }
+        for _ in 0..self.rounds {
+            for (candidate, party, results) in &mut all {
+                let Some(running) = party else { continue };
+                match results.keep(*candidate, round(running))? {
+                    Some(result) => results.rounds.push(result),
+                    None => *party = None,
+                }
+            }
+        }
+        let ended = all.into_iter().map(|(candidate, party, mut results)| {
+            if let Some(party) = party {
+                results.keep(candidate, end(party))?;
+            }
+            Ok(results)
+        });
+        ended.collect()
+    }
+}
+
+impl<R> Rounds<R> {
+    /// Notes why a peer has failed; that of others is the caller's.
+    fn keep<T>(&mut self, candidate: impl Candidate, outcome: Outcome<T>) -> Outcome<Option<T>> {
+        match outcome {
+            Ok(kept) => Ok(Some(kept)),
+            Err(error) if candidate.is_peer() => {
+                self.failure = Some(error.to_string());
+                Ok(None)
+            }
+            Err(error) => fail(format!("{}: {error}", candidate.name())),
+        }
+    }
+}
