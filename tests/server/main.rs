@@ -15,3 +15,4 @@ mod fuzz;
 mod limits;
 mod pressure;
 mod shutdown;
+mod strangers;

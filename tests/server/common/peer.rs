@@ -223,12 +223,24 @@ impl Peer {
         );
     }
 
-    /// Reads all messages up to the end of the connection.
+    /// Reads all messages up to the orderly end of the connection.
     #[track_caller]
     pub(crate) fn messages_to_end(&mut self) -> Vec<ServerMessage> {
-        let mut messages: Vec<_> = self.relays.drain(..).collect();
         let bytes = self.read_to_end();
-        let mut rest = &bytes[..];
+        self.whole_messages(&bytes)
+    }
+
+    /// Reads all messages up to the end of the connection, be it an orderly one or a reset.
+    #[track_caller]
+    pub(crate) fn messages_to_any_end(&mut self) -> Vec<ServerMessage> {
+        let bytes = self.read_to_any_end();
+        self.whole_messages(&bytes)
+    }
+
+    #[track_caller]
+    fn whole_messages(&mut self, bytes: &[u8]) -> Vec<ServerMessage> {
+        let mut messages: Vec<_> = self.relays.drain(..).collect();
+        let mut rest = bytes;
         while !rest.is_empty() {
             match ServerMessage::parse(rest) {
                 Ok(Some((message, len))) => {
