@@ -24,13 +24,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
-use log::{info, warn};
+use log::{error, info, warn};
 use parking_lot::{Mutex, MutexGuard};
 use socket2::SockRef;
 
 use self::flusher::Flusher;
 use crate::ids::Uid;
 use crate::limits::{STACK_BYTES, Threads};
+use crate::logging::Rarely;
 use crate::outbox::{Chunk, Outbox, Pressure};
 use crate::reason::Cause;
 use crate::room::Room;
@@ -70,6 +71,7 @@ pub struct Delivery {
     threads: Arc<Threads>,
     /// Queues for the spare writer thread.
     spare: Sender<(Arc<Outbox>, Receiver<Chunk>)>,
+    no_thread_said: Rarely,
 }
 
 impl Delivery {
@@ -90,6 +92,7 @@ impl Delivery {
             stall_watch,
             threads,
             spare,
+            no_thread_said: Rarely::default(),
         });
         let served = Arc::downgrade(&delivery);
         thread::Builder::new()
@@ -224,7 +227,9 @@ impl Delivery {
             started.is_ok()
         });
         if !started {
-            warn!("client {}: no thread left to write to it: it waits its turn", outbox.uid());
+            if self.no_thread_said.is_due() {
+                error!("no thread left to write to client {}: it waits its turn", outbox.uid());
+            }
             // The spare thread ends only together with what it is the spare of.
             let _ = self.spare.send((Arc::clone(outbox), queue));
         }

@@ -1,4 +1,5 @@
-//! The log: through `log` and `env_logger` to standard error, by a thread of its own.
+//! The log: through `log` and `env_logger` to standard error, by a thread of its own; and how often
+//! the same is said there.
 //!
 //! Whoever logs never waits: where standard error is a terminal that was stopped, or a pipe that
 //! nobody reads, lines are left out and counted, and the room goes on.
@@ -7,16 +8,20 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use log::LevelFilter;
+use parking_lot::Mutex;
 
 /// How many lines may wait to be written.
 const LINES_LIMIT: usize = 1024;
 
 /// How long the end of the program waits for the last lines.
 const FINISH_LIMIT: Duration = Duration::from_secs(1);
+
+/// How often the same trouble is said.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(60);
 
 enum Entry {
     Line(Vec<u8>),
@@ -93,5 +98,21 @@ impl Log {
         if self.entries.send_timeout(Entry::Flush(done), FINISH_LIMIT).is_ok() {
             let _ = finished.recv_timeout(FINISH_LIMIT);
         }
+    }
+}
+
+/// Trouble that is said now and then, however often clients run into it.
+#[derive(Debug, Default)]
+pub(crate) struct Rarely(Mutex<Option<Instant>>);
+
+impl Rarely {
+    /// Whether it is to be said; if so, it is not to be said again for a minute.
+    pub(crate) fn is_due(&self) -> bool {
+        let mut said = self.0.lock();
+        let due = said.is_none_or(|last| last.elapsed() >= TROUBLE_PAUSE);
+        if due {
+            *said = Some(Instant::now());
+        }
+        due
     }
 }

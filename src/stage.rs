@@ -9,9 +9,9 @@
 //! Knows nothing of sockets and of the room; its lock is never held together with the room's.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +23,7 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 use crate::ids::{FileId, Uid};
+use crate::logging::Rarely;
 use crate::reason::Reason;
 use crate::text::Extension;
 use crate::wire::parse_number;
@@ -53,6 +54,7 @@ pub struct Stage {
     state: Mutex<State>,
     /// Whether the last file could not be stored: said once in the log, not for each.
     failing: AtomicBool,
+    unreadable_said: Rarely,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +122,7 @@ impl Stage {
             limit,
             state: Mutex::new(state),
             failing: AtomicBool::new(false),
+            unreadable_said: Rarely::default(),
         };
         stage.scan()?;
         Ok(stage)
@@ -210,7 +213,8 @@ impl Stage {
     fn ensure_dir(&self) -> io::Result<()> {
         let found = match fs::metadata(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.is_open() => {
-                fs::create_dir_all(&self.dir)?;
+                let mode = if self.keeps { 0o777 } else { 0o700 }; // less the umask
+                DirBuilder::new().recursive(true).mode(mode).create(&self.dir)?;
                 fs::metadata(&self.dir)?
             }
             found => found?,
@@ -271,7 +275,9 @@ impl Stage {
                 Err(Reason::NoSuchFile { id })
             }
             Err(error) => {
-                warn!("stage: file {id} cannot be read: {error}");
+                if self.unreadable_said.is_due() {
+                    error!("stage: file {id} cannot be read: {error}");
+                }
                 Err(Reason::FetchFailed)
             }
         }

@@ -11,6 +11,7 @@ use log::{debug, error, info, warn};
 use super::shared::{Connection, Seat};
 use super::{Shared, end_input};
 use crate::limits::STACK_BYTES;
+use crate::logging::Rarely;
 use crate::reason::{Cause, Reason};
 use crate::refusal::Refuser;
 use crate::session;
@@ -26,37 +27,26 @@ const SEAT_PATIENCE: Duration = Duration::from_millis(50);
 /// of a full room must not keep those behind it waiting.
 const IMPATIENCE: Duration = Duration::from_secs(1);
 
-/// How often the same trouble is said in the log.
-const LOG_PAUSE: Duration = Duration::from_secs(60);
-
 /// Accepts clients on one address.
 pub(super) struct Acceptor {
     shared: Arc<Shared>,
     refuser: Refuser,
     trouble_said: Rarely,
     full_said: Rarely,
+    no_thread_said: Rarely,
     waited_in_vain: Option<Instant>,
-}
-
-/// Something that is said in the log now and then, however often it happens.
-#[derive(Default)]
-struct Rarely(Option<Instant>);
-
-impl Rarely {
-    fn is_due(&mut self) -> bool {
-        let now = Instant::now();
-        let due = self.0.is_none_or(|last| now - last >= LOG_PAUSE);
-        if due {
-            self.0 = Some(now);
-        }
-        due
-    }
 }
 
 impl Acceptor {
     pub(super) fn new(shared: Arc<Shared>, refuser: Refuser) -> Acceptor {
-        let (trouble_said, full_said) = (Rarely::default(), Rarely::default());
-        Acceptor { shared, refuser, trouble_said, full_said, waited_in_vain: None }
+        Acceptor {
+            shared,
+            refuser,
+            trouble_said: Rarely::default(),
+            full_said: Rarely::default(),
+            no_thread_said: Rarely::default(),
+            waited_in_vain: None,
+        }
     }
 
     pub(super) fn run(mut self, listener: &TcpListener) {
@@ -134,7 +124,7 @@ impl Acceptor {
                 }
             });
         if let Err(error) = started {
-            if self.trouble_said.is_due() {
+            if self.no_thread_said.is_due() {
                 error!("newcomers are refused: cannot start a thread: {error}");
             }
             shared.delivery.room().leave(&outbox, Cause::ServerFailed);

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::Instant;
 
@@ -33,12 +34,18 @@ impl Server {
 
     /// Starts it with further options and with `RUST_LOG`.
     pub(crate) fn with_log_filter(options: &[&str], rust_log: Option<&str>) -> Self {
+        let mut command = multichatd(options);
+        command.envs(rust_log.map(|filter| ("RUST_LOG", filter)));
+        Self::started_by(command)
+    }
+
+    /// Starts it by a command that goes on as the server, and takes its options.
+    pub(crate) fn started_by(mut command: Command) -> Self {
         let temp = TempDir::new().expect("a temporary directory");
-        let mut command = multichatd(&["--listen", "127.0.0.1:0"]);
-        command
-            .args(options)
-            .env("TMPDIR", temp.path())
-            .envs(rust_log.map(|filter| ("RUST_LOG", filter)));
+        // As /tmp is: the server may be started as another user.
+        let all = fs::Permissions::from_mode(0o1777);
+        fs::set_permissions(temp.path(), all).expect("set permissions");
+        command.args(["--listen", "127.0.0.1:0"]).env("TMPDIR", temp.path());
         let mut process = Process::spawn(command);
         let line = process.out.wait_for("listening on ");
         let address =
