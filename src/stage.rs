@@ -52,8 +52,9 @@ pub struct Stage {
     lock: Mutex<Option<File>>,
     limit: u64,
     state: Mutex<State>,
-    /// Whether the last file could not be stored: said once in the log, not for each.
+    /// Whether the log has said that files cannot be stored, and not yet that they can be again.
     failing: AtomicBool,
+    unwritable_said: Rarely,
     unreadable_said: Rarely,
 }
 
@@ -122,6 +123,7 @@ impl Stage {
             limit,
             state: Mutex::new(state),
             failing: AtomicBool::new(false),
+            unwritable_said: Rarely::default(),
             unreadable_said: Rarely::default(),
         };
         stage.scan()?;
@@ -234,10 +236,10 @@ impl Stage {
     }
 
     fn failed(&self, error: &io::Error) -> Reason {
-        if !self.failing.swap(true, Ordering::Relaxed) {
-            error!(
-                "stage: a shared file cannot be stored: {error}; further failures are not logged"
-            );
+        // Trouble may come and go with each file, where large ones do not fit and small ones do.
+        if self.unwritable_said.is_due() {
+            error!("stage: a shared file cannot be stored: {error}");
+            self.failing.store(true, Ordering::Relaxed);
         }
         Reason::StageFailed
     }

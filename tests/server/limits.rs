@@ -20,8 +20,10 @@ fn started_behind(first: &str) -> Server {
     Server::started_by(shell)
 }
 
-/// The same as the user of that number, who has no rights; for root alone to start.
-fn started_as(uid: u32, first: &str) -> Server {
+/// The same as a user without rights, one for each `nth`; for root alone to start.
+fn started_as_other_user(nth: u32, first: &str) -> Server {
+    // Limits are a user's in all its processes: nobody else's tests run as this one.
+    let uid = 30_000 + nth * 15_000 + std::process::id() % 15_000;
     // Where that user may not go through the directories up to the binary, it runs a copy of it.
     let dir = tempfile::tempdir().expect("a temporary directory");
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("set permissions");

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{errors, is_root, said, started_as};
+use super::{errors, is_root, said, started_as_other_user};
 use crate::common::{Peer, Server, pattern};
 
 const CANNOT_STORE: &str = "the server could not store the file; nothing was relayed";
@@ -85,12 +85,12 @@ fn can_share(tom: &mut Peer, ann: &mut Peer) {
     assert_eq!(ann.fetch(id).ok().body, content);
 }
 
-/// Each of so many times was said when it began and when it was over.
+/// The trouble was said once, and once that it was over.
 #[track_caller]
-fn said_once_each(server: Server, times: usize) {
+fn said_once(server: Server) {
     let log = server.stop();
-    assert_eq!(errors(&log), times, "{log:#?}");
-    assert_eq!(said(&log, "files can be stored again"), times, "{log:#?}");
+    assert_eq!(errors(&log), 1, "{log:#?}");
+    assert_eq!(said(&log, "files can be stored again"), 1, "{log:#?}");
 }
 
 #[test]
@@ -109,22 +109,23 @@ fn a_file_larger_than_what_is_left_of_the_disk_leaves_nothing_behind() {
     assert_eq!(ann.relay().number("File-ID"), 1);
     assert_eq!(ann.fetch(1).ok().body, small);
     assert_eq!(fs::read_dir(disk.stage()).expect("read the stage").count(), 1);
-    said_once_each(server, 1);
+    said_once(server);
 }
 
 #[test]
 fn a_full_disk_refuses_files_until_there_is_room_again() {
-    // Filled by somebody else, and emptied: the server recovers by itself.
+    // Filled by somebody else, and emptied: the server recovers by itself. Not for each change is a line
+    // in the log: the trouble may come and go with the size of files.
     let Some(disk) = SmallDisk::mount() else { return };
     let server = start_on(&disk.stage());
     let (mut tom, mut ann) = (server.join(), server.join());
-    for _ in 0..2 {
+    for _ in 0..3 {
         let ballast = disk.fill();
         cannot_share(&mut tom, &mut ann);
         fs::remove_file(ballast).expect("remove a file");
         can_share(&mut tom, &mut ann);
     }
-    said_once_each(server, 2);
+    said_once(server);
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn a_disk_that_becomes_read_only_refuses_files_until_it_can_be_written_again() {
     assert_eq!(ann.fetch(id).ok().text(), "before");
     disk.remount("rw");
     can_share(&mut tom, &mut ann);
-    said_once_each(server, 1);
+    said_once(server);
 }
 
 /// Where the server keeps its files: the only directory that it has made for itself.
@@ -185,7 +186,7 @@ fn a_stage_that_is_removed_under_the_server_is_made_again() {
 #[test]
 fn a_stage_that_may_no_longer_be_written_refuses_files_until_it_may() {
     // By permissions, which hold for everybody but root.
-    let server = if is_root() { started_as(65532, "true") } else { Server::start() };
+    let server = if is_root() { started_as_other_user(1, "true") } else { Server::start() };
     let stage = private_stage(&server);
     let set_mode = |mode| {
         fs::set_permissions(&stage, Permissions::from_mode(mode)).expect("set permissions");

@@ -1,6 +1,6 @@
 //! Threads: none left for newcomers and for files on their way.
 
-use super::{errors, is_root, said, started_as};
+use super::{errors, is_root, said, started_as_other_user};
 use crate::common::{message, pattern};
 
 #[test]
@@ -10,7 +10,7 @@ fn newcomers_are_refused_and_nobody_harmed_when_there_are_no_threads_left() {
         eprintln!("skipped: only root can start the server as a user with few threads");
         return;
     }
-    let mut server = started_as(65533, "ulimit -u 20");
+    let mut server = started_as_other_user(0, "ulimit -u 20");
     let mut admitted = Vec::new();
     let mut refused = 0;
     for _ in 0..30 {

@@ -1,8 +1,10 @@
 //! Memory is bounded by the limits, never by what a peer declares or sends.
 
+use std::io::Write;
+use std::process::Command;
 use std::thread;
 
-use crate::common::{LONG_DEADLINE, Server};
+use crate::common::{LONG_DEADLINE, Server, message};
 
 use super::numbered;
 
@@ -31,6 +33,79 @@ fn stalled_readers_cost_their_queue_limit_and_no_more() {
     });
     let grown = server.memory("VmHWM") - before;
     assert!(grown < 30 * MIB, "{} MiB more at the peak", grown / MIB);
+}
+
+/// What the kernel holds for the server's connections, in bytes: their receive and send queues, and
+/// what is set aside for them. `None`, and said so, without the `ss` command.
+fn kernel_memory(server: &Server) -> Option<u64> {
+    let port = format!("sport = :{}", server.address.port());
+    let Ok(output) = Command::new("ss").args(["-tnmO", "state", "connected", &port]).output()
+    else {
+        eprintln!("skipped: what the kernel holds, without the ss command");
+        return None;
+    };
+    let sockets = String::from_utf8(output.stdout).expect("text");
+    let counts = sockets.split(['(', ',', ')']).filter_map(|field| {
+        let digits = field.strip_prefix(['r', 'w', 'f'])?;
+        digits.parse::<u64>().ok()
+    });
+    Some(counts.sum())
+}
+
+/// How many texts a flood has for each reader: more than its queue and the kernel hold.
+const TEXTS: usize = 40;
+
+/// Lets a sender flood readers that have stopped until all of them are cut off: a text for all of
+/// them at a time, or one for each. Returns the most memory that the server had meanwhile, and what
+/// the kernel held for it.
+fn flood_stopped_readers(server: &Server, readers: u64, is_private: bool) -> (u64, Option<u64>) {
+    let (mut sender, mut watcher) = (server.join(), server.join());
+    let stopped: Vec<_> = (0..readers).map(|_| server.join_with_small_buffer()).collect();
+    let uids = stopped.iter().map(|reader| format!("\nTo {}", reader.uid));
+    let receivers: Vec<_> = if is_private { uids.collect() } else { vec![String::new()] };
+    let (mut peak, mut kernel_peak) = (0, None);
+    thread::scope(|scope| {
+        let (mut writer, receivers) = (sender.writer(), &receivers);
+        sender.deadline = LONG_DEADLINE;
+        scope.spawn(move || {
+            for nth in 0..TEXTS {
+                for to in receivers {
+                    let header = format!("Message-Type chat\nMessage-ID {nth}{to}");
+                    let text = message(&header, numbered(nth, 60_000));
+                    writer.write_all(&text).expect("send to the server");
+                }
+            }
+        });
+        let sender = &mut sender;
+        scope.spawn(move || (0..TEXTS * receivers.len()).for_each(|_| drop(sender.response())));
+        while watcher.uids().len() > 2 {
+            peak = peak.max(server.memory("VmRSS"));
+            kernel_peak = kernel_peak.max(kernel_memory(server));
+        }
+    });
+    (peak, kernel_peak)
+}
+
+#[test]
+fn a_hundred_readers_that_stopped_cost_no_more_than_their_queues_while_a_sender_floods() {
+    // With the default queue limit of 1 MiB. A public text is in memory once for all; the worst is a
+    // text of its own for each, so that no two queues share one.
+    const READERS: u64 = 100;
+    let server = Server::with(&["--stall-timeout", "2"]);
+    server.join().say("warm up").ok();
+    let before = server.memory("VmRSS");
+    for (is_private, reached, bound) in
+        [(false, MIB, 16 * MIB), (true, READERS * MIB, READERS * MIB * 3 / 2)]
+    {
+        let (peak, kernel_peak) = flood_stopped_readers(&server, READERS, is_private);
+        let grown = peak - before;
+        eprintln!("private: {is_private}: {grown} bytes more, {kernel_peak:?} in the kernel");
+        assert!((reached..bound).contains(&grown), "{} MiB more at the peak", grown / MIB);
+        if let Some(kernel) = kernel_peak {
+            let expected = READERS * MIB / 16..READERS * MIB / 4;
+            assert!(expected.contains(&kernel), "{} MiB in the kernel at the peak", kernel / MIB);
+        }
+    }
 }
 
 #[test]
