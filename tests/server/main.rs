@@ -16,3 +16,4 @@ mod limits;
 mod pressure;
 mod shutdown;
 mod strangers;
+mod terminals;
