@@ -45,7 +45,7 @@ fuzz: ## fuzz readers, names and sessions, FUZZ_SECONDS each (needs cargo-fuzz)
 	done
 
 .PHONY: check
-check: lint test ## all that has to pass, warnings denied
+check: lint deps test ## all that has to pass, warnings denied
 
 .PHONY: lint
 lint: ## formatting, lints, documentation, shell scripts
@@ -54,6 +54,10 @@ lint: ## formatting, lints, documentation, shell scripts
 	$(CARGO) build --no-default-features
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items
 	shellcheck $(SCRIPTS)
+
+.PHONY: deps
+deps: ## licences, versions, sources and number of the packages that the programs are built from
+	CARGO='$(CARGO)' scripts/deps.sh
 
 .PHONY: demo
 demo: all ## a server and three shells that chat, share and fetch, with the wire shown
