@@ -24,8 +24,10 @@ pub(crate) const IDLE: Duration = Duration::from_secs(1);
 /// The most slices of one `sendmsg`, of the kernel's 1,024: more bring nothing.
 pub(crate) const SLICES_LIMIT: usize = 64;
 
-/// The most bytes of one `sendfile`, so that a client that was cut off is noticed in between.
-const FILE_STEP: u64 = 1 << 20;
+/// The most bytes of one `sendfile`, so that a client that was cut off is noticed in between, and that
+/// one reads, however slowly: the kernel may wait for a tick before each 64 kB or so, and a tick is a
+/// sixteenth of the stall timeout.
+const FILE_STEP: u64 = 256 * 1024;
 
 /// Writes for one client until nothing has been queued for as long as `idle`.
 pub(crate) fn run(
