@@ -6,7 +6,7 @@ DESTDIR ?=
 ARGS ?=
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
-SCRIPTS = .ci/run $(wildcard scripts/*.sh tests/*.sh)
+SCRIPTS = .ci/run $(wildcard scripts/*.sh tests/*.sh tests/network/*.sh)
 
 .DEFAULT_GOAL := help
 
@@ -32,8 +32,16 @@ bench: ## measure the server beside a bare loop (BENCH_ONLY=fan-out selects, BEN
 	$(CARGO) bench --bench bench
 
 .PHONY: cable
-cable: all ## pull a cable between two network namespaces: two minutes, as root
+cable: all air ## pull cables between network namespaces: two minutes, as root
 	tests/cable.sh
+
+.PHONY: network
+network: all air ## lossy, late and slow cables between network namespaces: a minute, as root
+	tests/network.sh
+
+.PHONY: air
+air: # the bad cable of both
+	$(CARGO) build --release --example air
 
 .PHONY: fuzz
 fuzz: ## fuzz readers, names and sessions, FUZZ_SECONDS each (needs cargo-fuzz)

@@ -1,79 +1,56 @@
 #!/bin/sh
-# A cable pulled: hosts of their own (network namespaces), one client idle and one with data under
-# way. Both have to be found within two minutes, with the cause told. Takes those two minutes, so it
-# is not a part of `make test`; needs root.
+# Cables pulled: one client idle, one with a text under way, and one that fetches a file from a server
+# whose stall timeout is longer than it takes. All have to be found within two minutes, with the cause
+# told. Takes those two minutes, so it is not a part of `make test`; needs root.
 
-set -u
-here=$(cd "$(dirname "$0")" && pwd)
-multichatd=${MULTICHATD:-$here/../target/release/multichatd}
-server_host=mcmp-server-$$ client_host=mcmp-client-$$
-dir=$(mktemp -d)
-processes=''
-cleanup() {
-    for process in $processes; do
-        kill "$process" 2>/dev/null
-    done
-    ip netns del "$server_host" 2>/dev/null
-    ip netns del "$client_host" 2>/dev/null
-    rm -rf "$dir"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
+# shellcheck source=tests/network/hosts.sh
+. "$(dirname "$0")/network/hosts.sh"
 
-if ! ip netns add "$server_host" 2>/dev/null; then
-    echo 'skipped: this user may not make network namespaces'
-    exit 0
-fi
-ip netns add "$client_host"
-ip link add near netns "$server_host" type veth peer name far netns "$client_host"
-ip -n "$server_host" addr add 192.0.2.1/24 dev near
-ip -n "$client_host" addr add 192.0.2.2/24 dev far
-for host in "$server_host" "$client_host"; do
-    ip -n "$host" link set lo up
-done
-ip -n "$server_host" link set near up
-ip -n "$client_host" link set far up
-
-mkfifo "$dir/log"
-ip netns exec "$server_host" "$multichatd" -l 192.0.2.1:8080 -l 127.0.0.1:8080 \
-    >/dev/null 2>"$dir/log" &
-processes="$processes $!"
-exec 3<"$dir/log"
-
-# Reads the log until a line holds TEXT, and prints that line.
-logged() {
-    while IFS= read -r line <&3; do
-        case $line in *"$1"*) printf '%s\n' "$line"; return ;; esac
-    done
-    return 1
+# Starts a server on a port, with options.
+serve() {
+    port=$1
+    shift
+    start server env TMPDIR="$dir" "$built/multichatd" --listen "$port" "$@" \
+        >"$dir/out-$port" 2>"$dir/log-$port" &
+    holds "$dir/out-$port" 'listening on' 10 || fail "no server: $(cat "$dir/log-$port")"
 }
 
-for client in 1 2; do
-    ip netns exec "$client_host" socat -u TCP:192.0.2.1:8080,retry=50,interval=0.1 - >/dev/null 2>&1 &
-    processes="$processes $!"
-    logged "client $client: joined" || exit 1
-done
-
-ip -n "$client_host" link set far down
-pulled=$(date +%s)
+# Says something in private to client UID, on a port.
 ask() {
-    printf 'Message-Type chat\nMessage-ID 1\nTo %d\nContent-Length 2\n\nhiMessage-Type bye\nMessage-ID 2\n\n' "$1" |
-        ip netns exec "$server_host" socat -t 5 - TCP:127.0.0.1:8080 | tr -d '\r'
+    on server "$built/multichat" --server "localhost:$1" --to "$2" send hi 2>&1
 }
-# Under way to client 2; client 1 is idle.
-ask 2 | grep -q '^Status Ok' || { echo 'FAILED: client 2 was gone at once'; exit 1; }
-failed=0
-for count in 1 2; do
-    logged 'left: the connection timed out' || { echo 'FAILED: the log has ended'; exit 1; }
-    took=$(($(date +%s) - pulled))
-    [ "$took" -le 120 ] || { echo "FAILED: number $count was found after $took s"; failed=1; }
-    echo "number $count found after $took s"
-done
+
+# Client UID of the server on PORT has to be found gone within two minutes of the pull.
+expect_gone() {
+    holds "$dir/log-$1" "client $2: left: the connection timed out" $((pulled + 120 - $(date +%s))) ||
+        fail "$3 was not found in two minutes; the server says: $(tail -n 3 "$dir/log-$1")"
+    echo "$3 was found after $(($(date +%s) - pulled)) s"
+    told=$(ask "$1" "$2")
+    case $told in
+        *"client $2 has left: the connection timed out") ;;
+        *) fail "of $3 it is told: $told" ;;
+    esac
+}
+
+server
+tie ann 1
+tie_badly tom 2 10 0 1000
+serve 8080
+serve 8081 --stall-timeout 300
 for client in 1 2; do
-    told=$(ask "$client" | tail -n 1)
-    [ "$told" = "client $client has left: the connection timed out" ] || {
-        echo "FAILED: of client $client it is told: $told"
-        failed=1
-    }
+    start ann socat -u "TCP:$MULTICHAT_SERVER:8080" - >/dev/null 2>&1 &
+    holds "$dir/log-8080" "client $client: joined" 10 || fail "client $client did not join"
 done
-[ "$failed" -eq 0 ]
+head -c 5000000 /dev/zero >"$dir/file.bin"
+id=$(on server "$built/multichat" --server localhost:8081 share "$dir/file.bin")
+start tom "$built/multichat" --server "$MULTICHAT_SERVER:8081" --output - fetch "$id" >"$dir/fetched" &
+until_true 20 test -s "$dir/fetched" || fail 'nothing was fetched'
+
+for host in ann tom; do
+    ip -n "$host-$$" link set cable down
+done
+pulled=$(date +%s)
+ask 8080 2 || fail 'the second client was gone at once'
+expect_gone 8080 2 'the one with a text under way'
+expect_gone 8081 2 'the one that fetches a file'
+expect_gone 8080 1 'the idle one'
