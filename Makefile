@@ -49,6 +49,7 @@ fuzz: ## fuzz readers, names and sessions, FUZZ_SECONDS each (needs cargo-fuzz)
 		mkdir -p target/fuzz-corpus/$$target && \
 		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
 			target/fuzz-corpus/$$target tests/fuzz/corpus/$$target -- \
+			-dict=tests/fuzz/words -len_control=0 -max_len=2000 \
 			-max_total_time=$${FUZZ_SECONDS:-60} || exit; \
 	done
 

@@ -1,23 +1,33 @@
-//! A stranger in a room where Ann and Tom talk: whatever it sends, in whatever pieces, and however
-//! it leaves, their conversation is untouched, and both see the same.
+//! Strangers in a room where Ann and Tom talk: whatever they send, in whatever pieces, and however
+//! they leave, the conversation is untouched; and what they said as the protocol has it comes
+//! to Ann and to Tom, all of it, once, in order.
 //!
 //! The server is in the same process, the connections are real. A panic in any thread ends the run.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+mod stranger;
+
+use std::io::{self, Write};
+use std::mem;
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use multichat::client::{Client, Content, Event, Relay, Timeouts};
-use multichat::ids::Uid;
+use multichat::ids::{FileId, Uid};
 use multichat::server::{Config, Server};
 use multichat::text::Extension;
+
+use self::stranger::{Due, Stranger};
 
 /// How long anything may take that should come at once.
 const DEADLINE: Duration = Duration::from_secs(20);
 const TIMEOUTS: Timeouts = Timeouts { connect: DEADLINE, answer: DEADLINE };
+
+/// The server's limits.
+const MAX_TEXT: u64 = 1000;
+const MAX_FILE: u64 = 10_000;
 
 /// In the input, the byte before one of these; any other byte behind it, and both are sent.
 const STEP: u8 = 0xff;
@@ -40,6 +50,7 @@ struct Room {
     tom: Friend,
     /// How many conversations there were.
     said: u64,
+    last_uid: Uid,
     _server: Server,
 }
 
@@ -48,8 +59,8 @@ impl Room {
         let config = Config {
             listen: vec![([127, 0, 0, 1], 0).into()],
             stage_limit: 64 << 10,
-            max_text: 1000,
-            max_file: 10_000,
+            max_text: MAX_TEXT,
+            max_file: MAX_FILE,
             queue_limit: 16 << 10,
             stall_timeout: Duration::from_secs(2),
             ..Config::default()
@@ -58,45 +69,70 @@ impl Room {
         server.run().expect("accept");
         let address = server.addresses().next().expect("an address");
         let (ann, tom) = (Friend::join(address, 1), Friend::join(address, 2));
-        Room { address, ann, tom, said: 0, _server: server }
+        Room { address, ann, tom, said: 0, last_uid: Uid(2), _server: server }
     }
 
     fn face(&mut self, data: &[u8]) {
-        let mut strangers = vec![come(self.address)];
+        let mut gone = Vec::new();
+        let mut here = Vec::new();
+        let mut stranger = self.welcome();
         let mut rest = data;
         while let Some(at) = rest.iter().position(|&byte| byte == STEP) {
-            send(&strangers, &rest[..at]);
+            stranger.send(&rest[..at]);
             let (step, behind) = rest[at..].split_at(rest.len().min(at + 2) - at);
             rest = behind;
             match step[1..] {
-                [END_INPUT] => {
-                    // Fails where the server has closed the connection already.
-                    let _ = strangers.last().map(|stranger| stranger.shutdown(Shutdown::Write));
+                [END_INPUT] => stranger.end_input(),
+                [RESET] => gone.push(mem::replace(&mut stranger, self.welcome()).reset()),
+                [CLOSE] => gone.push(mem::replace(&mut stranger, self.welcome()).close()),
+                [ONE_MORE] if here.len() < 3 => {
+                    here.push(mem::replace(&mut stranger, self.welcome()));
                 }
-                [RESET] => reset(strangers.pop()),
-                [CLOSE] => drop(strangers.pop()),
-                [ONE_MORE] => {}
-                [READ] => read_some(&strangers),
+                [READ] => stranger.read_some(),
                 [CONVERSE] => self.converse(),
-                _ => send(&strangers, step),
-            }
-            if matches!(step[1..], [RESET | CLOSE | ONE_MORE]) && strangers.len() < 4 {
-                strangers.push(come(self.address));
+                _ => stranger.send(step),
             }
         }
-        send(&strangers, rest);
-        drop(strangers);
+        stranger.send(rest);
+        here.push(stranger);
+        gone.extend(here.into_iter().map(Stranger::leave));
         // Whoever connected before it has joined before it.
         let usher = Client::connect(&[self.address], TIMEOUTS, |_| {}).expect("connect");
-        usher.own_uid().expect("an answer");
+        self.last_uid.0 += 1;
+        assert_eq!(usher.own_uid().expect("an answer"), Some(self.last_uid));
         drop(usher);
         let alone = || self.ann.uids() == "1\n2\n";
         assert!(soon(alone), "the strangers have not left: {}", self.ann.uids());
+        // One that a write has found gone has left, and what it sent before is still read.
+        self.ann.hear(due_to(Uid(1), &gone).count());
+        self.tom.hear(due_to(Uid(2), &gone).count());
         self.converse();
         self.exchange_file();
-        assert_eq!(self.ann.heard, self.tom.heard, "Ann and Tom have not seen the same");
-        self.ann.heard.clear();
-        self.tom.heard.clear();
+        self.compare(&gone);
+    }
+
+    fn welcome(&mut self) -> Stranger {
+        self.last_uid.0 += 1;
+        Stranger::come(self.address, self.last_uid)
+    }
+
+    /// Compares what Ann and Tom have heard from strangers with what is due.
+    fn compare(&mut self, gone: &[Due]) {
+        let (ann, tom) = (mem::take(&mut self.ann.heard), mem::take(&mut self.tom.heard));
+        let public = |heard: &[Relay]| -> Vec<Relay> {
+            heard.iter().filter(|relay| relay.to.is_none()).cloned().collect()
+        };
+        assert_eq!(public(&ann), public(&tom), "Ann and Tom have not heard the same");
+        for (friend, heard) in [(Uid(1), &ann), (Uid(2), &tom)] {
+            for stranger in gone {
+                let from = |relay: &&Relay| relay.from == stranger.uid;
+                let due: Vec<_> = stranger.relays_for(friend).cloned().collect();
+                let came: Vec<_> = heard.iter().filter(from).map(without_file_id).collect();
+                assert_eq!(came, due, "client {friend} has heard something else");
+            }
+            let due = due_to(friend, gone).count();
+            assert_eq!(heard.len(), due, "client {friend} has heard more: {heard:?}");
+        }
     }
 
     /// One says something to all, and the other answers in private.
@@ -124,11 +160,16 @@ impl Room {
     }
 }
 
+/// What client `friend` has to hear from strangers.
+fn due_to(friend: Uid, gone: &[Due]) -> impl Iterator<Item = &Relay> {
+    gone.iter().flat_map(move |stranger| stranger.relays_for(friend))
+}
+
 /// A client that keeps to the protocol.
 struct Friend {
     client: Client,
     events: Receiver<Event>,
-    /// What strangers have said to all.
+    /// What strangers have said to it, or to all.
     heard: Vec<Relay>,
 }
 
@@ -157,16 +198,29 @@ impl Friend {
     /// The next message of the other friend.
     fn next(&mut self) -> Relay {
         loop {
-            match self.events.recv_timeout(DEADLINE).expect("a message") {
-                Event::Relay(relay) if relay.from <= Uid(2) => return relay,
-                Event::Relay(relay) => {
-                    expect_harmless(&relay);
-                    if relay.to.is_none() {
-                        self.heard.push(relay);
-                    }
-                }
-                other => panic!("{other:?}"),
+            if let Some(relay) = self.listen() {
+                return relay;
             }
+        }
+    }
+
+    /// Waits until it has heard so much from strangers.
+    fn hear(&mut self, count: usize) {
+        while self.heard.len() < count {
+            assert_eq!(self.listen(), None);
+        }
+    }
+
+    /// Waits for a message: one of the other friend, or one to be noted.
+    fn listen(&mut self) -> Option<Relay> {
+        match self.events.recv_timeout(DEADLINE) {
+            Ok(Event::Relay(relay)) if relay.from <= Uid(2) => Some(relay),
+            Ok(Event::Relay(relay)) => {
+                expect_harmless(&relay);
+                self.heard.push(relay);
+                None
+            }
+            other => panic!("{other:?}, not a message; from strangers: {:?}", self.heard),
         }
     }
 
@@ -184,6 +238,15 @@ fn text(from: u64, to: Option<u64>, text: &str) -> Relay {
         len: text.len() as u64,
         content: Content::Text(text.to_string()),
     }
+}
+
+/// What is compared: File-IDs depend on who is faster.
+fn without_file_id(relay: &Relay) -> Relay {
+    let mut relay = relay.clone();
+    if let Content::File(id) = &mut relay.content {
+        *id = FileId(0);
+    }
+    relay
 }
 
 /// Nothing in it moves a cursor, and it is as long as was said.
@@ -208,34 +271,6 @@ impl Write for Sink {
     }
 }
 
-fn come(address: SocketAddr) -> TcpStream {
-    let stranger = TcpStream::connect(address).expect("connect");
-    stranger.set_nodelay(true).expect("set an option");
-    stranger.set_nonblocking(true).expect("set an option");
-    stranger
-}
-
-/// Sends what the connection of the stranger who came last takes now.
-fn send(strangers: &[TcpStream], bytes: &[u8]) {
-    if let Some(mut stranger) = strangers.last() {
-        let _ = stranger.write_all(bytes);
-    }
-}
-
-fn read_some(strangers: &[TcpStream]) {
-    if let Some(mut stranger) = strangers.last() {
-        let _ = stranger.read(&mut [0; 4096]);
-    }
-}
-
-/// Closes a connection with a reset.
-fn reset(stranger: Option<TcpStream>) {
-    if let Some(stranger) = stranger {
-        socket2::SockRef::from(&stranger).set_linger(Some(Duration::ZERO)).expect("set an option");
-    }
-}
-
-/// Waits for something that has to be so soon; `false` if it is not.
 pub(crate) fn soon(is_so: impl Fn() -> bool) -> bool {
     let until = Instant::now() + DEADLINE;
     while !is_so() {
