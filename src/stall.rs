@@ -121,6 +121,11 @@ impl Watched {
         let is_silent = output.is_some_and(|output| output.unanswered > 0);
         let vanished = self.look_for_host(now, is_silent);
         let clock = self.clock.get_or_insert(Clock { taken, since: now });
+        if taken != clock.taken && outbox.has_file_under_way() {
+            // Not too slow while the file moves: what waits behind it cannot fall. Seen here and not
+            // by the writer, whose system call may take longer than the timeout, and moves all the while.
+            delivery.pressure().excuse(outbox.uid());
+        }
         let over_since = delivery.pressure().over_since(outbox.uid());
         let timeout = delivery.stall_timeout();
         let cause = vanished.or_else(|| clock.look(now, taken, under_way, over_since, timeout));

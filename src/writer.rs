@@ -139,10 +139,6 @@ impl Writer<'_> {
                 Err(error) => return Err(cause_of(&error.into())),
             },
         };
-        if sent > 0 {
-            // Not too slow while the file moves: what waits behind it cannot fall.
-            self.delivery.pressure().excuse(self.outbox.uid());
-        }
         if *offset == *end {
             self.hand.pop_front();
             self.outbox.end_file();

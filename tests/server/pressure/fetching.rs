@@ -12,6 +12,16 @@ fn slow_fetch_is_not_too_slow_while_the_file_moves() {
     // A client that is fetching a file is not too slow while the file moves, though what others say
     // waits behind the file for longer than the stall timeout; the bytes of a file do not count as
     // queue.
+    //
+    // In small steps too, of which none lets a system call return that sends much.
+    thread::scope(|scope| {
+        scope.spawn(|| fetch_slowly(32 * 1024, Duration::from_millis(60)));
+        scope.spawn(|| fetch_slowly(8 * 1024, Duration::from_millis(15)));
+    });
+}
+
+/// Fetches a file in pieces of `len` bytes, at that pace, while others talk.
+fn fetch_slowly(len: usize, pace: Duration) {
     let server = Server::with(&["--stall-timeout", "1", "--queue-limit", "64k"]);
     let (mut talker, mut fetcher) = (server.join(), server.join_with_small_buffer());
     let content = pattern(1, 2 << 20);
@@ -23,7 +33,7 @@ fn slow_fetch_is_not_too_slow_while_the_file_moves() {
             talker.deadline = LONG_DEADLINE;
             (0..200).for_each(|nth| drop(talker.say(numbered(nth, 1000)).ok()));
         });
-        read_slowly(&mut fetcher, 32 * 1024, Duration::from_millis(60), 2 << 20);
+        read_slowly(&mut fetcher, len, pace, 2 << 20);
         assert_same_bytes(&fetcher.response().ok().body, &content);
         for nth in 0..200 {
             assert_eq!(fetcher.relay().text(), numbered(nth, 1000));
