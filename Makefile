@@ -44,10 +44,11 @@ air: # the bad cable of both
 	$(CARGO) build --release --example air
 
 .PHONY: fuzz
+# In memory, since a stage waits for the disk.
 fuzz: ## fuzz readers, names and sessions, FUZZ_SECONDS each (needs cargo-fuzz)
 	for target in reader names session; do \
 		mkdir -p target/fuzz-corpus/$$target && \
-		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
+		TMPDIR=/dev/shm RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
 			target/fuzz-corpus/$$target tests/fuzz/corpus/$$target -- \
 			-dict=tests/fuzz/words -len_control=0 -max_len=2000 \
 			-max_total_time=$${FUZZ_SECONDS:-60} || exit; \
