@@ -28,7 +28,10 @@ chaos: ## a minute of clients that do anything at random (CHAOS_SEED=… repeats
 	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --release --test server chaos -- --nocapture
 
 .PHONY: bench
-bench: ## measure the server beside a bare loop (BENCH_ONLY=fan-out selects, BENCH_ROUNDS=5)
+bench: ## measure the server beside a bare loop (PEERS=1: beside other servers; BENCH_ONLY=…)
+ifdef PEERS
+	scripts/bench-peers.sh
+endif
 	$(CARGO) bench --bench bench
 
 .PHONY: cable

@@ -11,6 +11,10 @@ pub(crate) enum Frame<'a> {
     Answer(u32),
     /// The answer to the member's barrier: all that was sent to it before has come.
     Ready,
+    /// Wants these bytes for an answer.
+    Reply(&'static [u8]),
+    /// Means nothing here.
+    Other,
 }
 
 /// A frame and its length, once it has come whole.
@@ -39,6 +43,16 @@ pub(crate) trait Dialect {
 
     /// Whether each text is answered.
     fn answers(&self) -> bool {
+        false
+    }
+
+    /// How many members may connect at once, where that is not what is measured.
+    fn at_once(&self) -> usize {
+        100
+    }
+
+    /// Whether everybody is told of each newcomer, which makes a full room a matter of minutes.
+    fn announces(&self) -> bool {
         false
     }
 
@@ -85,6 +99,14 @@ impl<'a> Cursor<'a> {
         let len = rest.iter().position(|byte| !byte.is_ascii_digit()).ok_or(Stop::Incomplete)?;
         self.at += len;
         multichat::wire::parse_number(&rest[..len]).ok_or(Stop::Unexpected)
+    }
+
+    /// Reads up to `end`, which is not part of what it returns.
+    pub(crate) fn until(&mut self, end: u8) -> Result<&'a [u8], Stop> {
+        let rest = &self.bytes[self.at..];
+        let len = rest.iter().position(|&byte| byte == end).ok_or(Stop::Incomplete)?;
+        self.at += len + 1;
+        Ok(&rest[..len])
     }
 
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Stop> {

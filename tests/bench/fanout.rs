@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::time::{Duration, Instant};
 
 use super::generator::{Generator, STALL};
+use super::mcmp::MULTICHATD;
 use super::report::{Cell, Section, Wanted, median, ratio};
 use super::subject::{Running, Subject, own_cpu};
 use super::tally::Tally;
@@ -15,9 +16,10 @@ const ROUND: Duration = Duration::from_millis(500);
 /// How long they talk before it counts.
 const WARM_UP: Duration = Duration::from_millis(100);
 
-/// With more deliveries under way than that the floor would take a minute for a round. It does the
-/// same whatever is under way, so it is then measured with one text in flight alone.
-const FLOOR_LIMIT: usize = 640_000;
+/// With more deliveries under way, the floor would take a minute for a round. It does the same
+/// whatever is under way, so it is then measured with one text in flight alone; peers are not
+/// measured at all.
+const UNDER_WAY_LIMIT: usize = 100_000;
 
 #[derive(Clone, Copy, PartialEq)]
 struct Case {
@@ -141,15 +143,15 @@ fn measure(
     let Case { members, senders, window } = case;
     let labels = [members, senders, window].map(|label| label.to_string());
     bench.say(&format!("fan-out: {case}"));
-    let with_floor = members * senders * window <= FLOOR_LIMIT;
-    let subjects = if with_floor { &bench.subjects[..] } else { &bench.subjects[1..] };
+    let is_small = members * senders * window <= UNDER_WAY_LIMIT;
+    let subjects = if is_small { &bench.subjects } else { &vec![MULTICHATD] };
     let end = |mut party: Party| {
         party.generator.settle()?;
         party.running.stop()
     };
     let start = |subject| Party::start(subject, case);
     let results = bench.interleave(subjects, start, |party| party.round(ROUND), end)?;
-    if with_floor {
+    if is_small {
         floor.clone_from(&results[0].rounds);
     }
     for result in &results {

@@ -18,8 +18,9 @@ use super::{Bench, Outcome};
 pub(crate) const SERVERS: [FileServer; 2] = [floor::FLOOR, mcmp::MULTICHATD];
 
 /// How much a client reads at a time.
-const READ_BYTES: usize = 256 * 1024;
+pub(crate) const READ_BYTES: usize = 256 * 1024;
 
+/// How many clients there are.
 pub(crate) const CLIENTS: usize = 10;
 
 /// How large files are, and how often each client shares and fetches one in a round.

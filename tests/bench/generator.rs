@@ -62,9 +62,9 @@ impl Generator {
         count: usize,
     ) -> Outcome<Generator> {
         let mut generator = Generator::new(subject)?;
-        // Not all at once: that is a case of its own.
+        let at_once = generator.dialect.at_once();
         while generator.members.len() < count {
-            let more = (count - generator.members.len()).min(100);
+            let more = (count - generator.members.len()).min(at_once);
             generator.join(running.address, more)?;
         }
         Ok(generator)
@@ -210,16 +210,21 @@ impl Generator {
             part.extend_from_slice(bytes);
             bytes = &part;
         }
+        let mut replies: Vec<&'static [u8]> = Vec::new();
         while let Some((frame, len)) =
             self.dialect.read(index, bytes).map_err(|error| format!("member {index}: {error}"))?
         {
             bytes = &bytes[len..];
             match frame {
                 Frame::Ready => self.ready += 1,
+                Frame::Reply(reply) => replies.push(reply),
                 _ => on_frame(index, frame)?,
             }
         }
         member.part = bytes.to_vec();
+        for reply in replies {
+            self.send(index, |_, out| out.extend_from_slice(reply));
+        }
         Ok(())
     }
 }

@@ -9,9 +9,12 @@ use super::generator::Generator;
 use super::report::{Cell, Section, Wanted, median};
 use super::subject::{Running, Subject};
 use super::tally::Tally;
-use super::{Bench, Outcome};
+use super::{Bench, Outcome, fail};
 
 const COUNTS: [usize; 3] = [1000, 5000, 10_000];
+
+/// The most clients of a server that tells each of them of each newcomer.
+const ANNOUNCED: usize = 1000;
 
 /// How many connect at once: a school's worth of them.
 const CROWD: usize = 200;
@@ -57,6 +60,9 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
 
 /// Holds so many idle clients, and talks to them.
 fn hold(subject: Subject, count: usize) -> Outcome<Vec<Cell>> {
+    if count > ANNOUNCED && (subject.dialect)().announces() {
+        return fail("tells everybody of every newcomer: left out");
+    }
     let running = (subject.start)(count)?;
     let (resident, kernel, cpu) = (running.memory("VmRSS")?, kernel_memory()?, running.cpu()?);
     let start = Instant::now();

@@ -12,6 +12,7 @@ mod generator;
 mod idle;
 mod latency;
 mod mcmp;
+mod peers;
 mod pingpong;
 mod report;
 mod subject;
@@ -95,10 +96,15 @@ fn bench() -> Outcome<()> {
         let known: Vec<_> = CASES.iter().map(|(name, _)| *name).collect();
         return fail(format!("BENCH_ONLY={unknown}: there are {}", known.join(", ")));
     }
-    let subjects = vec![floor::FLOOR, mcmp::MULTICHATD];
-    let file_servers = files::SERVERS.to_vec();
-    let report = Report::default();
-    let mut bench = Bench { rounds: rounds.max(1), subjects, file_servers, report };
+    let mut bench = Bench {
+        rounds: rounds.max(1),
+        subjects: vec![floor::FLOOR, mcmp::MULTICHATD],
+        file_servers: files::SERVERS.to_vec(),
+        report: Report::default(),
+    };
+    if set("PEERS").is_some() {
+        bench.invite_peers();
+    }
     for (name, run) in CASES {
         if only.as_ref().is_none_or(|only| only.iter().any(|only| only == name)) {
             run(&mut bench).map_err(|error| format!("{name}: {error}"))?;
@@ -108,6 +114,18 @@ fn bench() -> Outcome<()> {
 }
 
 impl Bench {
+    /// Measures other servers as well, where they are installed.
+    fn invite_peers(&mut self) {
+        let mut is_there = |name: &str| {
+            let found = peers::find(name).is_some();
+            let version = peers::version(name);
+            self.report.note_peer(if found { version } else { format!("no {name}: skipped") });
+            found
+        };
+        self.subjects.extend(peers::PEERS.into_iter().filter(|peer| is_there(peer.name)));
+        self.file_servers.extend(peers::FILE_PEERS.into_iter().filter(|peer| is_there(peer.name)));
+    }
+
     /// Says what is being done, to whoever waits for the table.
     pub(crate) fn say(&self, what: &str) {
         eprintln!("{what}");

@@ -15,6 +15,8 @@ use super::Outcome;
 pub(crate) struct Report {
     sections: Vec<Section>,
     wanted: Vec<Wanted>,
+    /// The other servers that were measured, and those that were not there.
+    peers: Vec<String>,
 }
 
 /// The table of one kind of case.
@@ -201,6 +203,11 @@ impl Report {
         self.sections.push(section);
     }
 
+    pub(crate) fn note_peer(&mut self, peer: String) {
+        eprintln!("{peer}");
+        self.peers.push(peer);
+    }
+
     pub(crate) fn want(&mut self, wanted: Wanted) {
         self.wanted.push(wanted);
     }
@@ -211,12 +218,16 @@ impl Report {
         self.wanted.iter().for_each(|wanted| print!("{wanted}"));
         let (machine, date, command) = (machine()?, date()?, command());
         println!("\n{machine}\n{date}, {command}, medians of {rounds} interleaved rounds");
+        if !self.peers.is_empty() {
+            println!("{}", self.peers.join(", "));
+        }
         let all = json!({
             "machine": machine,
             "date": date,
             "command": command,
             "version": env!("CARGO_PKG_VERSION"),
             "rounds": rounds,
+            "peers": self.peers,
             "sections": self.sections.iter().map(Section::json).collect::<Vec<_>>(),
             "wanted": self.wanted.iter().map(Wanted::json).collect::<Vec<_>>(),
         });

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_getcpuclockid};
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
 use super::dialect::Dialect;
 use super::{Outcome, fail};
@@ -48,7 +49,10 @@ impl Candidate for Subject {
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: SocketAddr,
-    clock: ClockId,
+    /// Its processes, of which most have one, and their clocks.
+    processes: Vec<(u32, ClockId)>,
+    /// Removed when it is dropped.
+    directory: Option<TempDir>,
 }
 
 impl Running {
@@ -67,21 +71,42 @@ impl Running {
     }
 
     pub(crate) fn new(child: Child, address: SocketAddr) -> Outcome<Running> {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
-        Ok(Running { clock: clock_getcpuclockid(pid)?, child, address })
+        let processes = vec![(child.id(), clock(child.id())?)];
+        Ok(Running { child, address, processes, directory: None })
+    }
+
+    /// Keeps a directory as long as it runs.
+    pub(crate) fn with_directory(mut self, directory: TempDir) -> Running {
+        self.directory = Some(directory);
+        self
+    }
+
+    /// Counts what its child processes cost as well.
+    pub(crate) fn with_children(mut self) -> Outcome<Running> {
+        let id = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        for child in children.split_ascii_whitespace() {
+            let child = child.parse()?;
+            self.processes.push((child, clock(child)?));
+        }
+        Ok(self)
     }
 
     /// The processor time of all its threads so far, of those that have ended too.
     pub(crate) fn cpu(&self) -> Outcome<Duration> {
-        Ok(self.clock.now()?.into())
+        let times = self.processes.iter().map(|(_, clock)| Ok(Duration::from(clock.now()?)));
+        times.sum()
     }
 
     /// A line of /proc/PID/status that counts memory, such as `VmRSS`, in bytes.
     pub(crate) fn memory(&self, line: &str) -> Outcome<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let value = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
-        let kib = value.and_then(|value| value.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        Ok(kib.ok_or_else(|| format!("no {line} in {status}"))? * 1024)
+        let sizes = self.processes.iter().map(|(id, _)| {
+            let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+            let value = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+            let kib = value.and_then(|value| value.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+            Ok(kib.ok_or_else(|| format!("no {line} in {status}"))? * 1024)
+        });
+        sizes.sum()
     }
 
     /// Asks it to end, and waits for it.
@@ -98,6 +123,11 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The clock of a process' processor time.
+fn clock(process: u32) -> Outcome<ClockId> {
+    Ok(clock_getcpuclockid(nix::unistd::Pid::from_raw(i32::try_from(process)?))?)
 }
 
 /// The processor time of this process, the generator, so far.

@@ -100,7 +100,7 @@ impl Tally {
         match frame {
             Frame::Text(text) => self.delivered(member, text).map(|_| ()),
             Frame::Answer(number) => self.answered(member, number),
-            Frame::Ready => Ok(()),
+            _ => Ok(()),
         }
     }
 
