@@ -1,5 +1,6 @@
 //! Fan-out: some members talk to all the others, as fast as these take it.
 
+use std::env;
 use std::fmt::{self, Display, Formatter};
 use std::time::{Duration, Instant};
 
@@ -104,7 +105,7 @@ pub(crate) fn talk(
     })
 }
 
-/// Measures all cases.
+/// Measures all cases; `BENCH_FANOUT=100/10/1` one of them, for whoever profiles it.
 pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
     let mut section = Section::new(
         "fan-out",
@@ -118,12 +119,14 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
             ("generator µs", 3),
         ],
     );
+    let only = env::var("BENCH_FANOUT").ok().filter(|only| !only.is_empty());
     for members in [10, 100, 1000] {
         for senders in [1, 10, 100] {
             let mut floor = Vec::new();
             for window in [1, 64] {
-                if senders <= members {
-                    let case = Case { members, senders, window };
+                let case = Case { members, senders, window };
+                let name = format!("{members}/{senders}/{window}");
+                if senders <= members && only.as_ref().is_none_or(|only| *only == name) {
                     measure(bench, &mut section, case, &mut floor)?;
                 }
             }

@@ -276,8 +276,12 @@ fn date() -> Outcome<String> {
 
 /// What is to be typed for the same again.
 fn command() -> String {
-    let variables = ["PEERS", "BENCH_ROUNDS", "BENCH_ONLY"].into_iter().filter_map(|name| {
-        std::env::var(name).ok().filter(|value| !value.is_empty()).map(|v| format!(" {name}={v}"))
-    });
+    let variables =
+        ["PEERS", "BENCH_ROUNDS", "BENCH_ONLY", "BENCH_FANOUT"].into_iter().filter_map(|name| {
+            std::env::var(name)
+                .ok()
+                .filter(|value| !value.is_empty())
+                .map(|v| format!(" {name}={v}"))
+        });
     format!("make bench{}", variables.collect::<String>())
 }
