@@ -67,6 +67,12 @@ fn watch(told: &Receiver<Weak<Outbox>>, delivery: &Weak<Delivery>, kernel_queue:
     while let Ok(first) = told.recv() {
         let mut first = Some(first);
         loop {
+            let Some(pause) = delivery.upgrade().map(|there| tick(there.stall_timeout())) else {
+                return;
+            };
+            // Before the first look as well: most of what is sent has arrived by then, and whoever
+            // is sent to all the time is looked at once a tick, not once a message.
+            thread::sleep(pause);
             let Some(delivery) = delivery.upgrade() else { return };
             let now = Instant::now();
             for outbox in first.take().into_iter().chain(told.try_iter()) {
@@ -78,9 +84,6 @@ fn watch(told: &Receiver<Weak<Outbox>>, delivery: &Weak<Delivery>, kernel_queue:
             if watched.is_empty() {
                 break;
             }
-            let pause = tick(delivery.stall_timeout());
-            drop(delivery);
-            thread::sleep(pause);
         }
         watched.shrink_to(64);
     }
