@@ -8,7 +8,8 @@
 //! 1. A session flushes before it waits for anything: its next byte, a full queue, a file.
 //! 2. One thread at a time flushes, for everybody; whoever finds one at work leaves its additions to
 //!    it and goes on reading. So the order of the batch is the order in every socket.
-//! 3. The flusher never waits: not for a socket, not for a queue, not for the room.
+//! 3. The flusher never waits: not for a socket, not for a queue, not for the room. It gives way
+//!    for moments, to carry more at a time.
 //! 4. A relay is offered to its receivers before the response goes to its sender, which can so be
 //!    told of a receiver that turned out to be gone (§2.3.4).
 //! 5. When a flush returns to a session that waited for it ([`Delivery::flush_all`]), everything
@@ -44,6 +45,11 @@ const BATCH_LIMIT: usize = 256 * 1024;
 
 /// How many batches in a row one session flushes before another one is asked to take over.
 const ROUNDS_LIMIT: u32 = 16;
+
+/// Where several members talk at the same time, a flush is followed by a pause in which their
+/// sessions can read what they say next: this part of the time that the flush took. So the next one
+/// carries more of it to everybody, at the price of one system call each.
+const CROWD_SHARE: u32 = 8;
 
 /// How long the thread that reads a client waits for one that writes to say why the connection is
 /// gone: that one has its error already, and has at the most lost its processor since.
@@ -152,8 +158,13 @@ impl Delivery {
     fn flush_rounds(self: &Arc<Delivery>, mut flusher: MutexGuard<'_, Flusher>) -> bool {
         self.wants_relief.store(false, Ordering::Relaxed);
         let mut rounds = 0;
+        let mut start = Instant::now();
         while rounds < ROUNDS_LIMIT && flusher.flush_batch(self) {
             rounds += 1;
+            if flusher.is_crowded() {
+                give_way(start.elapsed() / CROWD_SHARE);
+            }
+            start = Instant::now();
         }
         self.wants_relief.store(rounds == ROUNDS_LIMIT, Ordering::Relaxed);
         // Fair: whoever waits gets the lock now, not after the next rounds of this thread.
@@ -233,6 +244,14 @@ impl Delivery {
             // The spare thread ends only together with what it is the spare of.
             let _ = self.spare.send((Arc::clone(outbox), queue));
         }
+    }
+}
+
+/// Lets other threads run before this one for so long.
+fn give_way(length: Duration) {
+    let until = Instant::now() + length;
+    while Instant::now() < until {
+        thread::yield_now();
     }
 }
 

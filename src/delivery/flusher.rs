@@ -28,6 +28,10 @@ pub(super) struct Flusher {
     gone: Vec<Uid>,
     /// The batch's public bytes for all the queues that take them; made where one does.
     shared: Option<Arc<[u8]>>,
+    /// Who has talked to all in the last batch; the first of them, where there were several.
+    talker: Option<Uid>,
+    /// Whether somebody else did so in it or in the one before.
+    is_crowded: bool,
 }
 
 impl Flusher {
@@ -40,11 +44,23 @@ impl Flusher {
         let batch = std::mem::take(&mut self.batch);
         self.offer_relays(&batch, &roster, delivery);
         self.offer_responses(&batch, &roster, delivery);
+        if !batch.public().is_empty() {
+            let mut talkers =
+                self.held.iter().map(|(group, _)| batch.pieces(group.clone())[0].outbox.uid());
+            let first = talkers.next();
+            self.is_crowded = talkers.next().is_some() || first != self.talker;
+            self.talker = first;
+        }
         self.batch = batch;
         self.batch.clear(BATCH_LIMIT);
         self.gone.clear();
         self.shared = None;
         true
+    }
+
+    /// Whether several members talk to all at the same time.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.is_crowded
     }
 
     /// Offers everybody what is theirs, but for those who wait for the response to a chat.

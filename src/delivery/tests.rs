@@ -109,6 +109,27 @@ fn rule_2_the_order_of_the_batch_is_the_order_in_every_socket() {
 }
 
 #[test]
+fn rule_3_it_gives_way_only_where_several_talk() {
+    let delivery = delivery(1 << 20, DEADLINE);
+    let (first, _first) = join(&delivery);
+    let (second, _second) = join(&delivery);
+    let is_crowded_after = |talkers: &[&Arc<Outbox>], to: Option<Uid>| {
+        for talker in talkers {
+            say(&delivery, talker, to, "x", 1);
+        }
+        delivery.flush_all();
+        delivery.flusher.lock().is_crowded()
+    };
+    is_crowded_after(&[&first], None);
+    assert!(!is_crowded_after(&[&first, &first], None), "one member talks");
+    assert!(!is_crowded_after(&[&first, &second], Some(first.uid())), "nobody talks to all");
+    assert!(is_crowded_after(&[&second], None), "another one than before");
+    assert!(is_crowded_after(&[&second, &first], None), "two at a time");
+    is_crowded_after(&[&second], None);
+    assert!(!is_crowded_after(&[&second], None), "one again");
+}
+
+#[test]
 fn rule_3_a_reader_that_takes_nothing_holds_nobody_up() {
     let delivery = delivery(64 << 20, DEADLINE);
     let (sender, _sender) = join(&delivery);
