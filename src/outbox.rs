@@ -140,6 +140,9 @@ impl Outbox {
     ///
     /// Under the lock, `start` is given the queue where nobody writes from one yet, and `before` the
     /// number of bytes that wait now, before the writer thread can lower it.
+    ///
+    /// Not inlined: making a channel takes stack, and most clients never need one.
+    #[inline(never)]
     pub(crate) fn enqueue(
         &self,
         chunks: Vec<Chunk>,

@@ -201,6 +201,18 @@ impl Flusher {
             let sent = sent.unwrap_or(0);
             return Ok(if sent == bytes.len() { (1, 0) } else { (0, sent) });
         }
+        self.send_slices(batch, outbox, segments)
+    }
+
+    /// As [`Flusher::send_now`], several segments at a time. Not inlined: its array would take up
+    /// stack of every session that flushes, and most never come here.
+    #[inline(never)]
+    fn send_slices(
+        &self,
+        batch: &Batch,
+        outbox: &Outbox,
+        segments: &[Segment],
+    ) -> Result<(usize, usize), Cause> {
         let mut taken = 0;
         while taken < segments.len() {
             let mut slices = [IoSlice::new(&[]); SLICES_LIMIT];
