@@ -37,7 +37,8 @@
 //!    other cannot lock each other up.
 //! 5. Locks are taken in the order flusher, room; and flusher, outbox, pressure. The stage's lock is
 //!    never held together with another.
-//! 6. Nothing is allocated by a declared length. A relay is encoded once; files are streamed.
+//! 6. Nothing is allocated by a declared length. A relay is encoded once; files are streamed, but that
+//!    a small staged one is fetched like a text.
 //! 7. Every way a thread can end, a panic included, takes its client out of the room with a cause.
 
 pub mod args;

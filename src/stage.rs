@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -283,6 +283,17 @@ impl Stage {
                 Err(Reason::FetchFailed)
             }
         }
+    }
+
+    /// Reads the whole of a file that [`Stage::fetch`] has opened.
+    ///
+    /// # Errors
+    /// [`Reason::FetchFailed`] where it cannot be read, or has been cut short since.
+    pub fn read(&self, id: FileId, file: &File, bytes: &mut [u8]) -> Result<(), Reason> {
+        file.read_exact_at(bytes, 0).map_err(|error| {
+            warn!("stage: file {id} cannot be read: {error}");
+            Reason::FetchFailed
+        })
     }
 
     fn forget(&self, id: FileId) -> Option<StagedFile> {

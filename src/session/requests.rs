@@ -18,6 +18,10 @@ const SHORT_BODY_LIMIT: u64 = 1024;
 /// The buffer for a file's bytes on their way to disk, while a file is arriving.
 const FILE_BUFFER_BYTES: usize = 128 * 1024;
 
+/// Up to here a staged file is sent like a text: a writer thread woken for it would cost more than
+/// to read it into memory.
+const SMALL_FILE_BYTES: u64 = 32 * 1024;
+
 /// What a session keeps of its body buffer from message to message.
 const KEPT_BODY_BYTES: usize = 4 * 1024;
 
@@ -179,9 +183,10 @@ impl<'a> Session<'a> {
         let response = Response { content_type, ..Response::text(Status::Ok, inherited) };
         let encode = |out: &mut Vec<u8>| response.encode_header(staged.len, out);
         let room = self.shared.delivery.room();
-        if staged.len == 0 {
-            let unflushed = room.respond(self.outbox, encode);
-            self.flush_soon(unflushed);
+        if staged.len <= SMALL_FILE_BYTES {
+            let mut bytes = vec![0; usize::try_from(staged.len).unwrap_or(0)];
+            self.shared.stage.read(id, &file, &mut bytes)?;
+            self.respond_with(&response, &bytes);
             return Ok(());
         }
         if self.outbox.has_file_under_way() {
@@ -226,7 +231,10 @@ impl<'a> Session<'a> {
     }
 
     fn respond(&mut self, inherited: Inherited, body: &[u8]) {
-        let response = Response::text(Status::Ok, inherited);
+        self.respond_with(&Response::text(Status::Ok, inherited), body);
+    }
+
+    fn respond_with(&mut self, response: &Response<'_>, body: &[u8]) {
         let room = self.shared.delivery.room();
         let unflushed = room.respond(self.outbox, |out| response.encode(body, out));
         self.flush_soon(unflushed);
