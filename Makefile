@@ -80,7 +80,9 @@ demo: all ## a server and three shells that chat, share and fetch, with the wire
 install: ## install what `make all` has built, with the systemd unit, under PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 target/release/multichatd target/release/multichat $(DESTDIR)$(PREFIX)/bin
-	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/multichat/README.md
+	install -d $(DESTDIR)$(PREFIX)/share/doc/multichat $(DESTDIR)$(PREFIX)/share/multichat
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/multichat
+	install -m 644 scripts/mcmp.sh $(DESTDIR)$(PREFIX)/share/multichat
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@PREFIX@|$(PREFIX)|g' scripts/multichatd.service \
 		>$(DESTDIR)$(PREFIX)/lib/systemd/system/multichatd.service

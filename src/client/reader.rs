@@ -3,6 +3,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::time::Instant;
 
 use super::{Answer, BODY_LIMIT, Content, Event, Failure, Lost, Relay, Shared, Waiting};
 use crate::ids::FileId;
@@ -15,7 +16,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Reads until the connection ends, and tells everybody who waits.
 pub(super) fn run(shared: &Shared, on_event: impl FnMut(Event)) {
     let input = BufReader::with_capacity(BUFFER_BYTES, &shared.stream);
-    let mut reader = Reader { shared, input, on_event, said: None };
+    let mut reader = Reader { shared, input, on_event, said: None, looked: Instant::now() };
     let lost = reader.read_all();
     let lost = match (lost, reader.said.take()) {
         // It closed after an error: that is why.
@@ -42,6 +43,8 @@ struct Reader<'a, F> {
     on_event: F,
     /// An error that answered no request and that nothing came after yet: perhaps the last word.
     said: Option<String>,
+    /// When it was last looked whether an answer is overdue: something else may arrive all the time.
+    looked: Instant,
 }
 
 impl<F: FnMut(Event)> Reader<'_, F> {
@@ -58,6 +61,12 @@ impl<F: FnMut(Event)> Reader<'_, F> {
             };
             if let Err(lost) = read {
                 return lost;
+            }
+            if self.looked.elapsed() >= self.shared.answer_timeout / 8 {
+                self.looked = Instant::now();
+                if self.shared.is_answer_overdue() {
+                    return Lost::TimedOut;
+                }
             }
         }
     }

@@ -9,6 +9,7 @@ mod completion;
 mod line;
 mod screen;
 
+use std::io;
 use std::sync::Arc;
 use std::thread;
 
@@ -85,6 +86,10 @@ fn carry_out(
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => break Ok(()),
             // A window's new size is the editor's own business.
             Err(ReadlineError::Signal(_)) => continue,
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                screen.notice("what was typed is not UTF-8: not sent");
+                continue;
+            }
             Err(error) => break Err(cannot_edit(&error)),
         };
         screen.entered();

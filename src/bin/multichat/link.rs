@@ -12,6 +12,7 @@ use multichat::client::{Client, Event, Lost, Relay};
 use multichat::ids::Uid;
 use parking_lot::{Condvar, Mutex};
 
+use crate::Failure;
 use crate::settings::{LEAVE_LIMIT, NotJoined, Settings, introduce, shown};
 
 /// The pause before the first new try, and the longest.
@@ -62,27 +63,31 @@ impl Link {
     /// Connects, sets the nickname, and starts to watch.
     ///
     /// `on_event` is called by the threads that read and watch. While it takes its time nothing is
-    /// read, so it must not wait for a response.
+    /// read, so it must not wait for a response, nor for the end of this.
     pub(crate) fn join(
         settings: Settings,
         on_event: impl Fn(LinkEvent) + Send + Sync + 'static,
     ) -> Result<Link, NotJoined> {
-        let identity = Identity { nickname: settings.nickname.clone(), uid: None };
-        let shared = Arc::new(Shared {
-            settings,
-            identity: Mutex::new(identity),
-            state: Mutex::new(State::Waiting),
-            changed: Condvar::new(),
-            on_event: Box::new(on_event),
-        });
-        let (client, lost) = shared.connect()?;
-        shared.introduce(&client)?;
-        shared.change(State::Joined(Arc::new(client)));
+        let shared = Shared::new(settings, on_event);
+        let lost = shared.join()?;
         let watching = Arc::clone(&shared);
-        thread::Builder::new()
-            .name("link".to_string())
-            .spawn(move || watching.watch(lost))
-            .map_err(|error| NotJoined::Unreachable(format!("cannot start a thread: {error}")))?;
+        start_thread(move || watching.watch(lost)).map_err(NotJoined::Unreachable)?;
+        Ok(Link { shared })
+    }
+
+    /// The same, but returns at once: events come meanwhile, and where it fails,
+    /// [`LinkEvent::Ended`] says why.
+    pub(crate) fn start(
+        settings: Settings,
+        on_event: impl Fn(LinkEvent) + Send + Sync + 'static,
+    ) -> Result<Link, Failure> {
+        let shared = Shared::new(settings, on_event);
+        let joining = Arc::clone(&shared);
+        let started = start_thread(move || match joining.join() {
+            Ok(lost) => joining.watch(lost),
+            Err(why) => joining.end(why.to_string()),
+        });
+        started.map_err(Failure::Run)?;
         Ok(Link { shared })
     }
 
@@ -126,7 +131,41 @@ impl Link {
     }
 }
 
+fn start_thread(run: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let started = thread::Builder::new().name("link".to_string()).spawn(run);
+    started.map(|_| ()).map_err(|error| format!("cannot start a thread: {error}"))
+}
+
 impl Shared {
+    fn new(
+        settings: Settings,
+        on_event: impl Fn(LinkEvent) + Send + Sync + 'static,
+    ) -> Arc<Shared> {
+        let identity = Identity { nickname: settings.nickname.clone(), uid: None };
+        Arc::new(Shared {
+            settings,
+            identity: Mutex::new(identity),
+            state: Mutex::new(State::Waiting),
+            changed: Condvar::new(),
+            on_event: Box::new(on_event),
+        })
+    }
+
+    /// Connects for the first time, and sets the nickname.
+    fn join(self: &Arc<Self>) -> Result<Receiver<Lost>, NotJoined> {
+        let (client, lost) = self.connect()?;
+        self.introduce(&client)?;
+        self.change_if_wanted(State::Joined(Arc::new(client)));
+        Ok(lost)
+    }
+
+    /// Says that there will be no connection any more, if it is still wanted.
+    fn end(&self, why: String) {
+        if self.change_if_wanted(State::Ended) {
+            (self.on_event)(LinkEvent::Ended(why));
+        }
+    }
+
     fn client(&self) -> Option<Arc<Client>> {
         match &*self.state.lock() {
             State::Joined(client) => Some(Arc::clone(client)),
@@ -180,10 +219,7 @@ impl Shared {
         while let Ok(how) = lost.recv() {
             let why = shown(&how);
             if !self.settings.reconnects {
-                if self.change_if_wanted(State::Ended) {
-                    (self.on_event)(LinkEvent::Ended(why));
-                }
-                return;
+                return self.end(why);
             }
             if !self.change_if_wanted(State::Waiting) {
                 return;

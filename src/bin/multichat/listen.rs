@@ -21,7 +21,7 @@ pub(crate) fn run(settings: Settings, wanted: &Wanted) -> Result<(), Failure> {
     let until = wanted.timeout.map(|timeout| Instant::now() + timeout);
     let style = Style { has_colour: colours(&settings), ..Style::default() };
     let (send, events) = bounded(WAITING_LIMIT);
-    let link = Link::join(settings, move |event| {
+    let link = Link::start(settings, move |event| {
         // Nobody listens any more where the program ends.
         let _ = send.send(event);
     })?;
@@ -56,6 +56,7 @@ pub(crate) fn run(settings: Settings, wanted: &Wanted) -> Result<(), Failure> {
 fn timed_out(wanted: &Wanted) -> String {
     let seconds = wanted.timeout.unwrap_or_default().as_secs_f64();
     match wanted.count {
+        Some(1) => format!("no message came within {seconds} s"),
         Some(count) => format!("{count} messages did not come within {seconds} s"),
         None => format!("stopped listening after {seconds} s"),
     }
@@ -65,5 +66,6 @@ fn timed_out(wanted: &Wanted) -> String {
 pub(crate) fn colours(settings: &Settings) -> bool {
     !settings.is_plain
         && crate::options::variable("NO_COLOR").is_none()
+        && crate::options::variable("TERM").is_none_or(|terminal| terminal != "dumb")
         && io::stdout().is_terminal()
 }

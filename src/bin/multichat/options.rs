@@ -41,8 +41,13 @@ pub(crate) struct Wanted {
 }
 
 /// What options of one command do nothing for the others, and which command's they are.
-const OWN_OPTIONS: [(&str, &str); 4] =
-    [("json", "listen"), ("count", "listen"), ("timeout", "listen"), ("output", "fetch")];
+const OWN_OPTIONS: [(&str, &[&str], &str); 5] = [
+    ("json", &["listen"], "listen"),
+    ("count", &["listen"], "listen"),
+    ("timeout", &["listen"], "listen"),
+    ("output", &["fetch"], "fetch"),
+    ("to", &["send", "share", ""], "send, share and lines that are sent"),
+];
 
 const COMMANDS: &str = "\
 Commands:
@@ -53,10 +58,11 @@ Commands:
     none, standard input not a terminal
             sends each line as a public message, prints what arrives, and at
             the end of input waits for the last response and leaves
-    send TEXT...    sends one message (-: standard input, whole)
+    send TEXT...    sends one message (-: standard input, whole); after --, one
+                    that begins with a dash
     share FILE...   shares files, prints each File-ID
-    fetch FILE-ID   saves a shared file and prints its name; never overwrites
-                    one that is there unless -o names it
+    fetch FILE-ID   saves a shared file and prints its name, or writes it as
+                    -o says; never overwrites one that is there otherwise
     who             one line a client: UID and nickname
     files           one line a file: File-ID, type, bytes, sender's UID
     listen          prints what arrives until interrupted
@@ -141,12 +147,16 @@ fn server(matches: &Matches) -> Result<Address, UsageError> {
 }
 
 fn command(matches: &Matches) -> Result<Command, UsageError> {
+    if matches.free.first().is_some_and(String::is_empty) {
+        return Err(UsageError("an empty argument is no command".to_string()));
+    }
     let (name, rest) = match matches.free.split_first() {
         Some((name, rest)) => (name.as_str(), rest),
         None => ("", &[][..]),
     };
-    if let Some((option, owner)) =
-        OWN_OPTIONS.iter().find(|(option, owner)| matches.opt_present(option) && *owner != name)
+    if let Some((option, _, owner)) = OWN_OPTIONS
+        .iter()
+        .find(|(option, owners, _)| matches.opt_present(option) && !owners.contains(&name))
     {
         return Err(UsageError(format!("--{option}: only with {owner}")));
     }

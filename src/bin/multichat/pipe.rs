@@ -24,9 +24,10 @@ const WAITING_LIMIT: usize = 16;
 /// What the thread that prints is told.
 enum Step {
     Link(LinkEvent),
-    /// A line was not sent, or not to everybody; whether that is a failure, and why, if it is to be
-    /// said.
-    Missed(bool, Option<String>),
+    /// A line was not sent, or not to everybody; whether that is a failure, and why.
+    Missed(bool, String),
+    /// A line was not confirmed: the connection was lost for good, and why.
+    Lost(String),
     /// All lines are sent and answered, or standard input cannot be read.
     Done(io::Result<()>),
 }
@@ -40,7 +41,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
     let (to, reconnects) = (settings.to, settings.reconnects);
     let (say, steps) = bounded(WAITING_LIMIT);
     let on_event = say.clone();
-    let link = Link::join(settings, move |event| {
+    let link = Link::start(settings, move |event| {
         let _ = on_event.send(Step::Link(event));
     })?;
     let sender = thread::Builder::new().name("sender".to_string()).spawn(move || {
@@ -55,6 +56,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
 
 fn print_steps(steps: &Receiver<Step>, style: Style) -> Result<(), Failure> {
     let mut has_failed = false;
+    let mut lost = None;
     loop {
         match steps.recv() {
             Ok(Step::Link(LinkEvent::Relay(relay))) => {
@@ -64,15 +66,19 @@ fn print_steps(steps: &Receiver<Step>, style: Style) -> Result<(), Failure> {
             Ok(Step::Link(LinkEvent::Ended(why))) => return Err(Failure::Run(why)),
             Ok(Step::Missed(is_failure, why)) => {
                 has_failed |= is_failure;
-                if let Some(why) = why {
-                    complain(&why);
-                }
+                complain(&why);
             }
+            Ok(Step::Lost(why)) => lost = Some(why),
             Ok(Step::Done(Err(error))) => {
                 return Err(Failure::Run(format!("cannot read standard input: {error}")));
             }
-            Ok(Step::Done(Ok(()))) | Err(_) if has_failed => return Err(Failure::Silent),
-            Ok(Step::Done(Ok(()))) | Err(_) => return Ok(()),
+            Ok(Step::Done(Ok(()))) | Err(_) => {
+                return match lost {
+                    Some(why) => Err(Failure::Run(why)),
+                    None if has_failed => Err(Failure::Silent),
+                    None => Ok(()),
+                };
+            }
         }
     }
 }
@@ -89,6 +95,9 @@ fn send_lines(
     let (give_back, tokens) = bounded(WINDOW);
     for _ in 0..WINDOW {
         let _ = give_back.send(());
+    }
+    if link.wait_for_client().is_none() {
+        return Ok(());
     }
     let mut input = io::stdin().lock();
     let mut line = Vec::new();
@@ -126,13 +135,14 @@ fn missed(answer: Result<Answer, Refused>, reconnects: bool) -> Option<Step> {
         Ok(answer) => {
             let missed = answer.text();
             let missed = missed.trim();
-            (!missed.is_empty()).then(|| Step::Missed(false, Some(Shown(missed).to_string())))
+            (!missed.is_empty()).then(|| Step::Missed(false, Shown(missed).to_string()))
         }
-        // The end of the connection is told by itself; and behind it there is more to come, or not.
-        Err(Refused::Lost(_)) => {
+        // The end of the connection is told by itself, and there is more to come behind it.
+        Err(Refused::Lost(_)) if reconnects => {
             let why = "a line was sent and not confirmed: it may not have arrived".to_string();
-            Some(Step::Missed(true, reconnects.then_some(why)))
+            Some(Step::Missed(true, why))
         }
-        Err(failure) => Some(Step::Missed(true, Some(shown(&failure)))),
+        Err(Refused::Lost(lost)) => Some(Step::Lost(shown(&lost))),
+        Err(failure) => Some(Step::Missed(true, shown(&failure))),
     }
 }

@@ -2,18 +2,21 @@
 //! and the terminal.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use parking_lot::Mutex;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tempfile::NamedTempFile;
 
 use crate::Failure;
+
+/// Tells the terminal not to mark any more what is pasted, as the editor has asked it to.
+const NO_BRACKETED_PASTE: &[u8] = b"\x1b[?2004l";
 
 /// Files that are being written under a temporary name.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
@@ -24,7 +27,7 @@ static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 /// Starts the thread that waits for signals.
 pub(crate) fn watch() -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::Run(format!("cannot watch for signals: {error}"));
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(failed)?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(failed)?;
     let wait = move || {
         if let Some(signal) = signals.forever().next() {
             clean_up();
@@ -41,6 +44,7 @@ pub(crate) fn clean_up() {
     }
     if let Some(terminal) = TERMINAL.lock().take() {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &terminal);
+        let _ = io::stdout().write_all(NO_BRACKETED_PASTE);
     }
 }
 

@@ -7,14 +7,15 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use multichat::client::{Client, Failure};
 use multichat::ids::{FileId, Uid};
-use multichat::text::Extension;
+use multichat::text::{Extension, Shown};
 use parking_lot::Mutex;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use tempfile::NamedTempFile;
 
 use crate::progress::Progress;
@@ -24,26 +25,33 @@ use crate::signals;
 /// What a file without an extension is shared as, and one with an extension that is none.
 const NO_EXTENSION: &str = "bin";
 
+/// The flag that opens a pipe without waiting for its other end. Of a regular file it means nothing.
+const NO_WAIT: i32 = OFlags::NONBLOCK.bits().cast_signed();
+
 /// A file that can be shared.
 pub(crate) struct Outgoing {
     file: File,
     len: u64,
     extension: Extension,
+    /// Its name, fit to be shown.
     name: String,
 }
 
 impl Outgoing {
     /// Opens a file, and finds out what it is.
     pub(crate) fn open(path: &Path) -> Result<Outgoing, String> {
-        let failed = |why: &dyn fmt::Display| format!("cannot share {}: {why}", path.display());
-        let file = File::open(path).map_err(|error| failed(&error))?;
+        let failed = |why: &dyn fmt::Display| format!("cannot share {}: {why}", shown_path(path));
+        // Without waiting for the other end, where it is a pipe.
+        let file = File::options().read(true).custom_flags(NO_WAIT).open(path);
+        let file = file.map_err(|error| failed(&error))?;
         let found = file.metadata().map_err(|error| failed(&error))?;
         if !found.is_file() {
             return Err(failed(&"not a regular file"));
         }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_default();
-        Ok(Outgoing { file, len: found.len(), extension: extension_of(&name), name })
+        let extension = extension_of(&name);
+        Ok(Outgoing { file, len: found.len(), extension, name: Shown(&name).to_string() })
     }
 
     /// Shares it with all or with one; returns its File-ID.
@@ -174,14 +182,24 @@ impl Saving {
         id: FileId,
         content_type: &str,
     ) -> io::Result<(Saving, Box<dyn Write + Send>)> {
+        let mut permissions = fs::Permissions::from_mode(0o666); // less the umask
         let (path, overwrites) = match target {
             Target::Stdout => return Ok((Saving::AsItIs, Box::new(io::stdout()))),
-            Target::File(path) => match fs::canonicalize(path) {
-                // Through a link, to what it stands for.
-                Ok(real) if real.is_file() => (real, true),
-                Ok(real) => {
-                    let file = File::options().write(true).open(real)?;
+            Target::File(path) => match fs::metadata(path) {
+                Ok(found) if found.is_file() => {
+                    // One that may not be written is not overwritten.
+                    File::options().write(true).open(path).map_err(cannot_write(path))?;
+                    permissions = found.permissions();
+                    // Through a link, to what it stands for.
+                    (fs::canonicalize(path).map_err(cannot_write(path))?, true)
+                }
+                Ok(_) => {
+                    let file = open_as_it_is(path).map_err(cannot_write(path))?;
                     return Ok((Saving::AsItIs, Box::new(file)));
+                }
+                Err(_) if path.is_symlink() => {
+                    let nowhere = io::Error::other("it is a link to what is not there");
+                    return Err(cannot_write(path)(nowhere));
                 }
                 Err(_) => (path.clone(), true),
             },
@@ -198,9 +216,10 @@ impl Saving {
         let file = signals::make_unfinished(|| {
             tempfile::Builder::new()
                 .prefix(".multichat-")
-                .permissions(fs::Permissions::from_mode(0o666)) // less the umask
+                .permissions(permissions)
                 .tempfile_in(dir.unwrap_or(Path::new(".")))
-        })?;
+        });
+        let file = file.map_err(cannot_write(&path))?;
         let sink = file.reopen()?;
         Ok((Saving::Temporary { file, path, overwrites }, Box::new(sink)))
     }
@@ -220,6 +239,31 @@ impl Saving {
             Err(failed) => Err(failed.error),
         }
     }
+}
+
+/// Opens what is no regular file to be written, without waiting for somebody to read a pipe.
+fn open_as_it_is(path: &Path) -> io::Result<File> {
+    let file = File::options().write(true).custom_flags(NO_WAIT).open(path)?;
+    let flags = fcntl_getfl(&file)?;
+    // Writing may wait.
+    fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+    Ok(file)
+}
+
+/// Says what was to be written, and not under which other name it begins.
+fn cannot_write(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    let path = shown_path(path);
+    move |error| {
+        // The system's answer, where what is around it tells of the temporary file.
+        let system = error.get_ref().and_then(|around| around.source());
+        let why = system.map_or_else(|| error.to_string(), ToString::to_string);
+        io::Error::new(error.kind(), format!("cannot write {path}: {why}"))
+    }
+}
+
+/// A path that a terminal can be shown.
+pub(crate) fn shown_path(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
 }
 
 fn is_there(path: &Path) -> io::Error {

@@ -60,7 +60,12 @@ impl Fake {
 
     /// Sends bytes; a client that has left does not matter.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.input.get_mut().write_all(bytes.as_ref());
+        self.try_send(bytes);
+    }
+
+    /// Sends bytes; `false` where the client has left.
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.input.get_mut().write_all(bytes.as_ref()).is_ok()
     }
 
     /// Sends a response.

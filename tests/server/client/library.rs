@@ -293,3 +293,16 @@ fn leaving_hands_on_what_still_arrives() {
     let refused = peer.say_to(uid.0, "too late");
     assert!(refused.reason().contains("it said bye"), "{refused:?}");
 }
+
+#[test]
+fn an_answer_is_overdue_though_something_else_arrives_all_the_time() {
+    let address = Fake::serve(|client| {
+        client.next();
+        let relay =
+            "Message-Type chat\r\nFrom 7\r\nContent-Type text\r\nContent-Length 2\r\n\r\nhi";
+        while client.try_send(relay) {}
+    });
+    let timeouts = Timeouts { answer: Duration::from_millis(300), ..Timeouts::default() };
+    let client = Client::connect(&[address], timeouts, |_| {}).expect("connect to the server");
+    assert!(matches!(client.query(""), Err(Failure::Lost(Lost::TimedOut))));
+}

@@ -1,9 +1,10 @@
 //! The program in scripts: commands, pipes, exit statuses.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -256,7 +257,7 @@ fn an_interrupted_fetch_leaves_nothing_behind() {
     };
     Output::of(fetch("1")).failed(1, "the connection ended inside a message");
     assert_eq!(names_in(dir.path()), [""; 0]);
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::QUIT] {
         let mut child = fetch("2").spawn().unwrap();
         wait_until("it has begun to write", || !names_in(dir.path()).is_empty());
         kill_process(Pid::from_child(&child), signal).unwrap();
@@ -396,4 +397,83 @@ fn a_port_that_is_not_multichats_is_told_as_such() {
     });
     let output = Output::of(multichat(&ssh.to_string(), &["who"]));
     output.failed(1, "what the server sent is not of this protocol");
+}
+
+#[test]
+fn what_arrives_before_the_nickname_is_set_is_not_waited_for() {
+    // A busy room: there is more than the program holds before it is answered.
+    let address = Fake::serve(|client| {
+        while let Some(asked) = client.next() {
+            for nth in 0..100 {
+                let len = format!("text {nth}").len();
+                client.send(format!(
+                    "Message-Type chat\r\nFrom 7\r\nContent-Type text\r\nContent-Length {len}\r\n\r\n\
+                     text {nth}"
+                ));
+            }
+            client.respond(&asked, "Ok", "Tom");
+        }
+    })
+    .to_string();
+    let out = Output::of(multichat(&address, &["-n", "Tom", "listen", "--count", "100"])).ok();
+    assert_eq!(out.len(), 100);
+    assert_eq!(out[99], "7: text 99");
+    let out = Output::of(multichat(&address, &["-n", "Tom"])).ok();
+    assert_eq!(out[99], "7: text 99");
+}
+
+#[test]
+fn the_time_to_listen_is_up_though_the_server_does_not_answer() {
+    let address = Fake::serve(|client| while client.next().is_some() {});
+    let arguments = ["-n", "Tom", "listen", "--timeout", "0.1", "--count", "1"];
+    Output::of(multichat(&address.to_string(), &arguments))
+        .failed(1, "no message came within 0.1 s");
+}
+
+#[test]
+fn a_lost_connection_is_always_told_with_its_reason() {
+    let address = Fake::serve(|client| {
+        client.next();
+        client.send("HTTP/1.1 400 Bad Request\r\n\r\n");
+    })
+    .to_string();
+    let dir = TempDir::new().unwrap();
+    let input = dir.path().join("input");
+    fs::write(&input, "hello\n").unwrap();
+    // Who is faster to say it, the thread that sends or the one that watches, is by chance.
+    for _ in 0..20 {
+        let mut command = multichat(&address, &[]);
+        command.stdin(File::open(&input).unwrap());
+        Output::of(command).failed(1, "what the server sent is not of this protocol");
+    }
+}
+
+#[test]
+fn what_is_named_for_a_fetched_file_is_written_as_what_it_is() {
+    let server = Server::start();
+    let mut peer = server.join();
+    peer.share("bin", "content\n").ok();
+    let dir = TempDir::new().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let fetch_into = |name: &str| run(&server, &["fetch", "1", "-o", path(name).to_str().unwrap()]);
+
+    // A link to standard output, which is a pipe.
+    symlink("/proc/self/fd/1", path("out")).unwrap();
+    assert_eq!(fetch_into("out").ok(), ["content"]);
+    assert!(path("out").is_symlink());
+    // A link to what is not there.
+    symlink("nowhere", path("dangling")).unwrap();
+    fetch_into("dangling").failed(1, "a link to what is not there");
+    assert!(path("dangling").is_symlink() && !path("nowhere").exists());
+    // A file keeps its rights.
+    fs::write(path("mine"), "old").unwrap();
+    fs::set_permissions(path("mine"), Permissions::from_mode(0o600)).unwrap();
+    assert!(fetch_into("mine").ok().is_empty());
+    assert_eq!(fs::read(path("mine")).unwrap(), b"content\n");
+    assert_eq!(fs::metadata(path("mine")).unwrap().permissions().mode() & 0o777, 0o600);
+    // A pipe that nobody reads, or writes to.
+    let made = Command::new("mkfifo").arg(path("fifo")).status().unwrap();
+    assert!(made.success());
+    fetch_into("fifo").failed(1, "cannot write");
+    run(&server, &["share", path("fifo").to_str().unwrap()]).failed(1, "not a regular file");
 }

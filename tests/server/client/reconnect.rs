@@ -15,7 +15,7 @@ fn listen_connects_again_and_says_so() {
     let mut peer = server.join();
     let arguments = ["-n", "Tom", "--reconnect", "listen", "--count", "2"];
     let mut process = Process::spawn(multichat(&address, &arguments));
-    wait_until("it has joined", || peer.uids().len() == 2);
+    wait_until("it has joined", || peer.query("names").ok().text().ends_with("Tom\n"));
     peer.say("before").ok();
     process.out.wait_for("1: before");
     drop(peer);

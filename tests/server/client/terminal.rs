@@ -83,8 +83,8 @@ impl Terminal {
         terminal
     }
 
-    fn type_in(&self, keys: &str) {
-        (&*self.pty).write_all(keys.as_bytes()).expect("type");
+    fn type_in(&self, keys: impl AsRef<[u8]>) {
+        (&*self.pty).write_all(keys.as_ref()).expect("type");
     }
 
     fn text(&self) -> String {
@@ -277,18 +277,18 @@ fn tab_completes_commands_nicknames_and_files() {
     let server = Server::start();
     let mut tom = peer_called(&server, "Tom Smith");
     let mut terminal = Terminal::join(&server, &[]);
-    terminal.type_in(&format!("/ms{TAB}"));
+    terminal.type_in(format!("/ms{TAB}"));
     terminal.wait_for_line("> /msg");
-    terminal.type_in(&format!("To{TAB}"));
+    terminal.type_in(format!("To{TAB}"));
     terminal.wait_for_line("> /msg Tom Smith");
     terminal.type_in("hello\r");
     assert_eq!(tom.relay().text(), "hello");
     fs::write(terminal.path("picture.jpg"), "x").unwrap();
-    terminal.type_in(&format!("/share pic{TAB}"));
+    terminal.type_in(format!("/share pic{TAB}"));
     terminal.wait_for_line("> /share picture.jpg");
     terminal.type_in("\r");
     assert_eq!(tom.relay().field("File-ID"), "1");
-    terminal.type_in(&format!("/get {TAB}"));
+    terminal.type_in(format!("/get {TAB}"));
     terminal.wait_for_line("> /get 1");
 }
 
@@ -299,7 +299,7 @@ fn history_brings_lines_back() {
     let mut terminal = Terminal::join(&server, &[]);
     terminal.type_in("first\rsecond\r");
     assert_eq!((tom.relay().text(), tom.relay().text()), ("first", "second"));
-    terminal.type_in(&format!("{UP}{UP}"));
+    terminal.type_in(format!("{UP}{UP}"));
     terminal.wait_for_line("> first");
     terminal.type_in(" again\r");
     assert_eq!(tom.relay().text(), "first again");
@@ -336,7 +336,7 @@ fn ctrl_d_leaves() {
     let server = Server::start();
     let mut tom = server.join();
     let mut terminal = Terminal::join(&server, &[]);
-    terminal.type_in(&format!("last words\r{CTRL_D}"));
+    terminal.type_in(format!("last words\r{CTRL_D}"));
     assert_eq!(terminal.wait_for_end(), 0);
     assert_eq!(tom.relay().text(), "last words");
     let refused = tom.say_to(2, "x");
@@ -390,4 +390,29 @@ fn a_server_that_is_not_there_is_told() {
     let mut terminal = Terminal::start(&server, &[]);
     terminal.wait_for("multichat: cannot connect to ");
     assert_eq!(terminal.wait_for_end(), 1);
+}
+
+#[test]
+fn a_private_message_never_goes_to_who_calls_himself_what_it_begins_with() {
+    let server = Server::start();
+    let (mut tom, mut other) = (peer_called(&server, "Tom"), peer_called(&server, "Tom hi"));
+    let mut terminal = Terminal::join(&server, &[]);
+    terminal.type_in("/msg Tom hi there\r");
+    terminal.wait_for("not sent; say which UID: 1 Tom, 2 Tom hi");
+    tom.expect_nothing();
+    other.expect_nothing();
+    terminal.type_in("/msg Tom hello\r");
+    assert_eq!(tom.relay().text(), "hello");
+    other.expect_nothing();
+}
+
+#[test]
+fn what_is_typed_and_is_not_utf_8_is_said_and_nothing_else() {
+    let server = Server::start();
+    let mut tom = server.join();
+    let mut terminal = Terminal::join(&server, &[]);
+    terminal.type_in(b"\xff\r");
+    terminal.wait_for("not UTF-8");
+    terminal.type_in("hello\r");
+    assert!(tom.relay().text().ends_with("hello"));
 }

@@ -14,7 +14,7 @@ use crate::link::Link;
 use crate::progress::Progress;
 use crate::settings::{Settings, shown};
 use crate::show::sender;
-use crate::transfer::{self, NotFetched, Outgoing, Target};
+use crate::transfer::{self, NotFetched, Outgoing, Target, shown_path};
 
 /// Carries out what is entered.
 pub(crate) struct Commands {
@@ -57,7 +57,7 @@ impl Commands {
         match line {
             Line::Nothing | Line::Quit => {}
             Line::Help => self.screen.print(help()),
-            Line::Wrong(what) => self.screen.notice(&what),
+            Line::Wrong(what) => self.screen.notice(&Shown(&what).to_string()),
             line => match self.link.client() {
                 Some(client) => {
                     if let Err(why) = self.ask(&client, line) {
@@ -148,7 +148,7 @@ impl Commands {
         };
         let file = Outgoing::open(&path)?;
         let id = file.share(client, to.or(self.settings.to), self.progress())?;
-        self.screen.notice(&format!("{} is shared as file {id}", path.display()));
+        self.screen.notice(&format!("{} is shared as file {id}", shown_path(&path)));
         Ok(())
     }
 
@@ -163,7 +163,7 @@ impl Commands {
             (Some(path), _) | (None, Target::File(path)) => path,
             (None, _) => return Ok(()),
         };
-        self.screen.notice(&format!("file {id} is saved as {}", path.display()));
+        self.screen.notice(&format!("file {id} is saved as {}", shown_path(&path)));
         Ok(())
     }
 }
@@ -204,8 +204,12 @@ fn find_receiver<'a>(client: &Client, rest: &'a str) -> Result<(Uid, &'a str), S
         return text_for(Uid(uid), text);
     }
     let names = client.names().map_err(|failure| shown(&failure))?;
-    let (whom, text) = split_nickname(&names, rest).unwrap_or((first, text));
-    text_for(only_one(&names, whom)?, text)
+    match split_nickname(&names, rest).as_slice() {
+        [] => text_for(only_one(&names, first)?, text),
+        [(whom, text)] => text_for(only_one(&names, whom)?, text),
+        // Whoever calls himself what a message is likely to begin with must not get it.
+        several => Err(format!("not sent; say which UID: {}", candidates(&names, several))),
+    }
 }
 
 fn text_for(uid: Uid, text: &str) -> Result<(Uid, &str), String> {
@@ -215,15 +219,26 @@ fn text_for(uid: Uid, text: &str) -> Result<(Uid, &str), String> {
     }
 }
 
-/// Splits off the longest nickname of somebody here that a text begins with.
-fn split_nickname<'a>(names: &Names, text: &'a str) -> Option<(&'a str, &'a str)> {
+/// Splits off each nickname of somebody here that a text begins with.
+fn split_nickname<'a>(names: &Names, text: &'a str) -> Vec<(&'a str, &'a str)> {
     let nicknames = names.iter().filter_map(|(_, name)| name.as_deref());
     let found = nicknames.filter_map(|name| {
         let rest = text.strip_prefix(name)?;
         let ends = rest.is_empty() || rest.starts_with([' ', '\t', '\n']);
-        ends.then(|| (&text[..name.len()], rest))
+        ends.then(|| text.split_at(name.len()))
     });
-    found.max_by_key(|(name, _)| name.len())
+    let mut found: Vec<_> = found.collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Those who may be meant, as `/who` shows them.
+fn candidates(names: &Names, splits: &[(&str, &str)]) -> String {
+    let is_meant = |name: &str| splits.iter().any(|(whom, _)| *whom == name);
+    let meant = names.iter().filter(|(_, name)| name.as_deref().is_some_and(is_meant));
+    let meant: Vec<String> = meant.map(|(uid, name)| sender(*uid, name.as_deref())).collect();
+    meant.join(", ")
 }
 
 fn only_one(names: &Names, whom: &str) -> Result<Uid, String> {
@@ -259,15 +274,18 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_nickname_is_meant() {
-        let check = |text: &str, expected: Option<(&str, &str)>| {
+    fn every_nickname_that_may_be_meant_is_found() {
+        let check = |text: &str, expected: &[(&str, &str)]| {
             assert_eq!(split_nickname(&names(), text), expected, "{text:?}");
         };
-        check("Tom hi", Some(("Tom", " hi")));
-        check("Tom Smith hi", Some(("Tom Smith", " hi")));
-        check("Tomorrow", None);
-        check("Bob hi", None);
-        check("Tom", Some(("Tom", "")));
+        check("Tom hi", &[("Tom", " hi")]);
+        check("Tom Smith hi", &[("Tom", " Smith hi"), ("Tom Smith", " hi")]);
+        check("Ann hi", &[("Ann", " hi")]);
+        check("Tomorrow", &[]);
+        check("Bob hi", &[]);
+        check("Tom", &[("Tom", "")]);
+        let may_be = split_nickname(&names(), "Tom Smith hi");
+        assert_eq!(candidates(&names(), &may_be), "2 Tom, 3 Tom Smith");
     }
 
     #[test]

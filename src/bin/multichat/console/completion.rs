@@ -82,7 +82,15 @@ impl Completer for Completion {
         match first {
             "/msg" => Ok((start, matching(rest, self.nicknames(), " "))),
             "/get" if !rest.contains(' ') => Ok((start, matching(rest, self.file_ids(), " "))),
-            "/share" | "/get" => self.files.complete(line, pos, context),
+            "/share" | "/get" => {
+                let (start, mut files) = self.files.complete(line, pos, context)?;
+                for file in &mut files {
+                    file.display = Shown(&file.display).to_string();
+                }
+                // One that cannot be typed would be drawn as it is.
+                files.retain(|file| Shown(&file.replacement).to_string() == file.replacement);
+                Ok((start, files))
+            }
             _ if first.starts_with('/') => Ok((pos, Vec::new())),
             _ => {
                 let start = typed.rfind(' ').map_or(0, |space| space + 1);
