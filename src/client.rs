@@ -25,7 +25,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 use crate::ids::MessageId;
 use crate::wire::client_message::encode_client_message;
-use crate::wire::{ClientMessage, Inherited, Request};
+use crate::wire::{ClientMessage, Inherited, MessageType, Request};
 
 pub use self::outcome::{Answer, Content, Event, Failure, Lost, Relay};
 pub use self::requests::parse_names;
@@ -67,6 +67,7 @@ type OnAnswer = Box<dyn FnOnce(Outcome) + Send>;
 
 /// A request that has not been answered yet.
 struct Waiting {
+    message_type: MessageType,
     on_answer: OnAnswer,
     /// Where the body of the answer goes; into memory, where there is none.
     open: Option<OpenSink>,
@@ -164,9 +165,10 @@ impl Client {
             on_answer(Err(Failure::Lost(lost)));
             return None;
         }
-        pending.requests.insert(id, Waiting { on_answer, open, sent: None });
+        let message_type = request.message_type();
+        pending.requests.insert(id, Waiting { message_type, on_answer, open, sent: None });
         drop(pending);
-        let inherited = Inherited { message_type: Some(request.message_type()), id };
+        let inherited = Inherited { message_type: Some(message_type), id };
         let mut bytes = Vec::with_capacity(128 + body.len());
         encode_client_message(&ClientMessage { request, inherited, body_len }, &mut bytes);
         bytes.extend_from_slice(body);

@@ -89,6 +89,13 @@ impl<F: FnMut(Event)> Reader<'_, F> {
             ServerMessage::Response { status, inherited, file_id, content_type, len } => {
                 let waiting = self.shared.pending.lock().requests.remove(&inherited.id);
                 match (waiting, status) {
+                    (Some(waiting), Status::Ok)
+                        if inherited.message_type != Some(waiting.message_type) =>
+                    {
+                        let what = "the server has answered as if something else had been asked";
+                        (waiting.on_answer)(Err(Failure::NoAnswer(what)));
+                        self.copy(len, &mut io::sink()).map(|_| ())
+                    }
                     (Some(waiting), Status::Ok) => self.answer(waiting, file_id, content_type, len),
                     (Some(waiting), Status::Error) => {
                         // Whoever waits is told in any case, and then the others.

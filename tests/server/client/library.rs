@@ -306,3 +306,17 @@ fn an_answer_is_overdue_though_something_else_arrives_all_the_time() {
     let client = Client::connect(&[address], timeouts, |_| {}).expect("connect to the server");
     assert!(matches!(client.query(""), Err(Failure::Lost(Lost::TimedOut))));
 }
+
+#[test]
+fn an_answer_to_something_else_is_none() {
+    let address = Fake::serve(|client| {
+        while let Some(mut asked) = client.next() {
+            asked.message_type = "nickname".to_string();
+            client.respond(&asked, "Ok", "Tom");
+        }
+    });
+    let (client, _events) = connect(address);
+    assert!(matches!(client.query(""), Err(Failure::NoAnswer(_))));
+    // What was answered so is dropped whole.
+    assert_eq!(client.set_nickname("Tom").unwrap(), "Tom");
+}
