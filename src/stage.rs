@@ -277,9 +277,7 @@ impl Stage {
                 Err(Reason::NoSuchFile { id })
             }
             Err(error) => {
-                if self.unreadable_said.is_due() {
-                    error!("stage: file {id} cannot be read: {error}");
-                }
+                self.unreadable(id, &error);
                 Err(Reason::FetchFailed)
             }
         }
@@ -291,9 +289,15 @@ impl Stage {
     /// [`Reason::FetchFailed`] where it cannot be read, or has been cut short since.
     pub fn read(&self, id: FileId, file: &File, bytes: &mut [u8]) -> Result<(), Reason> {
         file.read_exact_at(bytes, 0).map_err(|error| {
-            warn!("stage: file {id} cannot be read: {error}");
+            self.unreadable(id, &error);
             Reason::FetchFailed
         })
+    }
+
+    fn unreadable(&self, id: FileId, error: &io::Error) {
+        if self.unreadable_said.is_due() {
+            error!("stage: file {id} cannot be read: {error}");
+        }
     }
 
     fn forget(&self, id: FileId) -> Option<StagedFile> {

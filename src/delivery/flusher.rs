@@ -44,7 +44,9 @@ impl Flusher {
         let batch = std::mem::take(&mut self.batch);
         self.offer_relays(&batch, &roster, delivery);
         self.offer_responses(&batch, &roster, delivery);
-        if !batch.public().is_empty() {
+        if batch.public().is_empty() {
+            self.is_crowded = false;
+        } else {
             let mut talkers =
                 self.held.iter().map(|(group, _)| batch.pieces(group.clone())[0].outbox.uid());
             let first = talkers.next();

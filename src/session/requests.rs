@@ -183,7 +183,9 @@ impl<'a> Session<'a> {
         let response = Response { content_type, ..Response::text(Status::Ok, inherited) };
         let encode = |out: &mut Vec<u8>| response.encode_header(staged.len, out);
         let room = self.shared.delivery.room();
-        if staged.len <= SMALL_FILE_BYTES {
+        // Only where nothing waits: what is sent like a text counts as queue like one, and a reader
+        // of many small files must not be too slow for it.
+        if staged.len <= SMALL_FILE_BYTES && self.outbox.waiting() == 0 {
             let mut bytes = vec![0; usize::try_from(staged.len).unwrap_or(0)];
             self.shared.stage.read(id, &file, &mut bytes)?;
             self.respond_with(&response, &bytes);

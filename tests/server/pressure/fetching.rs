@@ -43,6 +43,24 @@ fn fetch_slowly(len: usize, pace: Duration) {
 }
 
 #[test]
+fn slow_fetches_of_small_files_are_not_too_slow_either() {
+    // "The bytes of a file do not count as queue": of many small ones that are asked for at once
+    // neither.
+    let server = Server::with(&["--stall-timeout", "1", "--queue-limit", "256k"]);
+    let (mut sharer, mut fetcher) = (server.join(), server.join_with_small_buffer());
+    let content = pattern(1, 20_000);
+    sharer.share("bin", &content).ok();
+    fetcher.relay();
+    fetcher.send(message("Message-Type fetch\nMessage-ID 5", "1").repeat(100));
+    // In so long no queue of that limit falls to half of it.
+    read_slowly(&mut fetcher, 4096, Duration::from_millis(50), 200_000);
+    for _ in 0..100 {
+        assert_same_bytes(&fetcher.response().ok().body, &content);
+    }
+    fetcher.expect_nothing();
+}
+
+#[test]
 fn fetcher_that_stops_reading_is_cut_off_and_others_fetch_on() {
     // Taken nothing for the stall timeout: that holds for a file as for anything else.
     let server = Server::with(&["--stall-timeout", "0.5"]);
