@@ -25,7 +25,7 @@ test: ## unit tests, tests over real sockets, and every netcat that is there
 
 .PHONY: chaos
 chaos: ## a minute of clients that do anything at random (CHAOS_SEED=… repeats one)
-	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --release --test server chaos -- --nocapture
+	CHAOS_SECONDS=$${CHAOS_SECONDS:-60} $(CARGO) test --release --test programs chaos -- --nocapture
 
 .PHONY: bench
 bench: ## measure the server beside a bare loop (PEERS=1: beside other servers; BENCH_ONLY=…)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::{Peer, Server, ServerMessage, chat};
+use crate::common::{LONG_DEADLINE, Peer, Server, ServerMessage, chat};
 
 /// Runs `strangers` while two clients chat: each hears all that the other says, once, in order, and
 /// nothing else.
@@ -209,6 +209,7 @@ fn the_largest_content_length_is_refused_at_once_and_its_body_is_not_kept() {
         for (message_type, fields, limit) in cases {
             eprintln!("case: {message_type}{fields}");
             let mut stranger = server.connect();
+            stranger.deadline = LONG_DEADLINE;
             stranger.send(format!(
                 "Message-Type {message_type}\nMessage-ID 7{fields}\n\
                  Content-Length 18446744073709551615\n\n"

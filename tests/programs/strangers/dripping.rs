@@ -5,7 +5,7 @@ use std::time::Duration;
 use multichat::limits::raise_open_files;
 
 use super::{answers, error, while_two_chat};
-use crate::common::Server;
+use crate::common::{LONG_DEADLINE, Server};
 
 const STRANGERS: usize = 500;
 
@@ -38,6 +38,7 @@ fn five_hundred_strangers_that_send_a_byte_a_second_disturb_nobody() {
         let reason = "the connection ended inside a header: an empty line ends a header; \
                       nothing was relayed";
         for stranger in &mut strangers {
+            stranger.deadline = LONG_DEADLINE;
             assert_eq!(answers(stranger.messages_to_end()), [error("unknown", 0, reason)]);
         }
     });
