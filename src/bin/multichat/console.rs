@@ -57,7 +57,6 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
     let link = Arc::new(link);
     editor.set_helper(Some(Completion::new(Arc::clone(&link))));
     let commands = Commands::new(settings, Arc::clone(&link), screen);
-    commands.greet();
     let edited = carry_out(&mut editor, commands);
     link.leave();
     // The editor may hold what is still to be printed: without it, it is printed as it comes.
@@ -75,6 +74,8 @@ fn carry_out(
     let (enter, entered) = unbounded();
     let screen = commands.screen();
     let worker = thread::Builder::new().name("commands".to_string()).spawn(move || {
+        // Here, so that the person can type, and leave, while a slow server has not answered yet.
+        commands.greet();
         for line in entered {
             commands.carry_out(line);
         }

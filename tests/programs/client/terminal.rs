@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::process::Child;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use pty_process::Size;
 use pty_process::blocking::{Command, Pty, open};
 use tempfile::TempDir;
 
+use super::fake::Fake;
 use super::wait_until;
 use crate::common::{DEADLINE, Peer, Server, assert_same_bytes, pattern};
 
@@ -44,10 +46,14 @@ impl Terminal {
     }
 
     fn start_with(server: &Server, arguments: &[&str], variables: &[(&str, &str)]) -> Terminal {
+        Terminal::start_at(server.address, arguments, variables)
+    }
+
+    fn start_at(address: SocketAddr, arguments: &[&str], variables: &[(&str, &str)]) -> Terminal {
         let dir = TempDir::new().expect("a temporary directory");
         let (pty, pts) = open().expect("a pseudo terminal");
         pty.resize(Size::new(ROWS, COLUMNS)).expect("set its size");
-        let address = server.address.to_string();
+        let address = address.to_string();
         let child = Command::new(env!("CARGO_BIN_EXE_multichat"))
             .env_remove("MULTICHAT_NICK")
             .env_remove("NO_COLOR")
@@ -415,4 +421,13 @@ fn what_is_typed_and_is_not_utf_8_is_said_and_nothing_else() {
     terminal.wait_for("not UTF-8");
     terminal.type_in("hello\r");
     assert!(tom.relay().text().ends_with("hello"));
+}
+
+#[test]
+fn a_server_that_does_not_answer_leaves_the_terminal_to_the_person() {
+    let address = Fake::serve(|client| while client.next().is_some() {});
+    let mut terminal = Terminal::start_at(address, &[], &[]);
+    terminal.wait_for_line("> ");
+    terminal.type_in("half a line");
+    terminal.wait_for_line("> half a line");
 }
