@@ -114,6 +114,12 @@ impl Server {
         fs::read_dir(path).expect("list the server's descriptors").count()
     }
 
+    /// How many of them count against a limit: what it was started with may lie above.
+    pub(crate) fn open_files_below(&self, limit: usize) -> usize {
+        let dir = Path::new("/proc").join(self.process.id().to_string()).join("fd");
+        (0..limit).filter(|number| dir.join(number.to_string()).is_symlink()).count()
+    }
+
     /// How many threads it has.
     pub(crate) fn threads(&self) -> usize {
         let path = format!("/proc/{}/task", self.process.id());
