@@ -153,8 +153,11 @@ fn one_port_serves_ipv4_and_ipv6() {
     let mut server = Process::spawn(multichatd(&["-l", "0"]));
     let line = server.out.wait_for("listening on ");
     let port: u16 = line.rsplit(':').next().unwrap().parse().unwrap();
+    // The kernel makes a connection; the answer to a query shows that the client is in.
     let mut ipv4 = Peer::connect(([127, 0, 0, 1], port).into());
+    assert_eq!(ipv4.query("self").ok().text(), "1\n");
     let mut ipv6 = Peer::connect(([0u16, 0, 0, 0, 0, 0, 0, 1], port).into());
+    assert_eq!(ipv6.query("self").ok().text(), "2\n");
     assert_eq!(ipv4.uids(), [1, 2]);
     ipv6.say("from IPv6").ok();
     assert_eq!(ipv4.relay().text(), "from IPv6");
