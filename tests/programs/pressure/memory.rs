@@ -56,14 +56,14 @@ fn kernel_memory(server: &Server) -> Option<u64> {
 const TEXTS: usize = 40;
 
 /// Lets a sender flood readers that have stopped until all of them are cut off: a text for all of
-/// them at a time, or one for each. Returns the most memory that the server had meanwhile, and what
+/// them at a time, or one for each. Returns the most memory that the server has ever had, and what
 /// the kernel held for it.
 fn flood_stopped_readers(server: &Server, readers: u64, is_private: bool) -> (u64, Option<u64>) {
     let (mut sender, mut watcher) = (server.join(), server.join());
     let stopped: Vec<_> = (0..readers).map(|_| server.join_with_small_buffer()).collect();
     let uids = stopped.iter().map(|reader| format!("\nTo {}", reader.uid));
     let receivers: Vec<_> = if is_private { uids.collect() } else { vec![String::new()] };
-    let (mut peak, mut kernel_peak) = (0, None);
+    let mut kernel_peak = None;
     thread::scope(|scope| {
         let (mut writer, receivers) = (sender.writer(), &receivers);
         sender.deadline = LONG_DEADLINE;
@@ -79,11 +79,10 @@ fn flood_stopped_readers(server: &Server, readers: u64, is_private: bool) -> (u6
         let sender = &mut sender;
         scope.spawn(move || (0..TEXTS * receivers.len()).for_each(|_| drop(sender.response())));
         while watcher.uids().len() > 2 {
-            peak = peak.max(server.memory("VmRSS"));
             kernel_peak = kernel_peak.max(kernel_memory(server));
         }
     });
-    (peak, kernel_peak)
+    (server.memory("VmHWM"), kernel_peak)
 }
 
 #[test]
@@ -92,7 +91,8 @@ fn a_hundred_readers_that_stopped_cost_no_more_than_their_queues_while_a_sender_
     // one socket took and others did not, and beside it are the writer threads; the worst is a text
     // of its own for each, so that no two queues share one.
     const READERS: u64 = 100;
-    let server = Server::with(&["--stall-timeout", "2"]);
+    // All of them are full before the first is cut off, on a slow machine too.
+    let server = Server::with(&["--stall-timeout", "5"]);
     server.join().say("warm up").ok();
     let before = server.memory("VmRSS");
     for (is_private, reached, bound) in
