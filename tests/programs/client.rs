@@ -4,6 +4,7 @@ mod fake;
 mod library;
 mod pipes;
 mod reconnect;
+mod saving;
 mod terminal;
 
 use std::path::Path;

@@ -8,6 +8,7 @@ mod options;
 mod output;
 mod pipe;
 mod progress;
+mod saving;
 mod settings;
 mod show;
 mod signals;

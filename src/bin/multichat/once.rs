@@ -10,9 +10,10 @@ use multichat::text::Shown;
 use crate::Failure;
 use crate::output::{self, complain};
 use crate::progress::Progress;
+use crate::saving::Target;
 use crate::settings::{LEAVE_LIMIT, NotJoined, Settings, shown};
 use crate::show::sender;
-use crate::transfer::{self, NotFetched, Outgoing, Target};
+use crate::transfer::{self, NotFetched, Outgoing};
 
 impl From<NotJoined> for Failure {
     fn from(why: NotJoined) -> Failure {

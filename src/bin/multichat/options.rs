@@ -9,8 +9,8 @@ use multichat::ids::{FileId, Uid};
 use multichat::wire::parse_number;
 
 use crate::NAME;
+use crate::saving::Target;
 use crate::settings::Settings;
-use crate::transfer::Target;
 
 /// What is to be done.
 pub(crate) enum Invocation {

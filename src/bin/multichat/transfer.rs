@@ -1,13 +1,9 @@
-//! Files on their way: what is shared from where, and what is saved where.
-//!
-//! A fetched file is named after its File-ID and an extension that was checked, or as the person
-//! says; it is written under a temporary name beside, and gets its own once it is whole. One that
-//! is there is never overwritten, unless the person names it.
+//! Files on their way: what is shared from where, and what is fetched where.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,18 +11,17 @@ use multichat::client::{Client, Failure};
 use multichat::ids::{FileId, Uid};
 use multichat::text::{Extension, Shown};
 use parking_lot::Mutex;
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use tempfile::NamedTempFile;
+use rustix::fs::OFlags;
 
 use crate::progress::Progress;
+use crate::saving::{Saving, Target};
 use crate::settings::shown;
-use crate::signals;
 
 /// What a file without an extension is shared as, and one with an extension that is none.
 const NO_EXTENSION: &str = "bin";
 
 /// The flag that opens a pipe without waiting for its other end. Of a regular file it means nothing.
-const NO_WAIT: i32 = OFlags::NONBLOCK.bits().cast_signed();
+pub(crate) const NO_WAIT: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// A file that can be shared.
 pub(crate) struct Outgoing {
@@ -86,20 +81,10 @@ fn is_tar(stem: &str) -> bool {
 }
 
 /// An extension, if it is one; a file of any kind otherwise.
-fn checked_extension(extension: &str) -> Extension {
+pub(crate) fn checked_extension(extension: &str) -> Extension {
     let parse = |text: &str| Extension::parse(text.as_bytes());
     // The other one is an extension; a test says so.
     parse(extension).unwrap_or_else(|| parse(NO_EXTENSION).expect("bin is an extension"))
-}
-
-/// Where a fetched file goes.
-#[derive(Clone, Debug)]
-pub(crate) enum Target {
-    /// `FILE-ID.EXTENSION` in the working directory, if there is none.
-    Named,
-    /// Where the person says, whatever is there.
-    File(PathBuf),
-    Stdout,
 }
 
 /// Why a file was not fetched.
@@ -165,110 +150,9 @@ impl Drop for Sink {
     }
 }
 
-/// A file that is being fetched. One that is dropped before it is finished leaves nothing behind.
-enum Saving {
-    /// What is no regular file (a pipe, a terminal) is written as it is.
-    AsItIs,
-    Temporary {
-        file: NamedTempFile,
-        path: PathBuf,
-        overwrites: bool,
-    },
-}
-
-impl Saving {
-    fn begin(
-        target: &Target,
-        id: FileId,
-        content_type: &str,
-    ) -> io::Result<(Saving, Box<dyn Write + Send>)> {
-        let mut permissions = fs::Permissions::from_mode(0o666); // less the umask
-        let (path, overwrites) = match target {
-            Target::Stdout => return Ok((Saving::AsItIs, Box::new(io::stdout()))),
-            Target::File(path) => match fs::metadata(path) {
-                Ok(found) if found.is_file() => {
-                    // One that may not be written is not overwritten.
-                    File::options().write(true).open(path).map_err(cannot_write(path))?;
-                    permissions = found.permissions();
-                    // Through a link, to what it stands for.
-                    (fs::canonicalize(path).map_err(cannot_write(path))?, true)
-                }
-                Ok(_) => {
-                    let file = open_as_it_is(path).map_err(cannot_write(path))?;
-                    return Ok((Saving::AsItIs, Box::new(file)));
-                }
-                Err(_) if path.is_symlink() => {
-                    let nowhere = io::Error::other("it is a link to what is not there");
-                    return Err(cannot_write(path)(nowhere));
-                }
-                Err(_) => (path.clone(), true),
-            },
-            Target::Named => {
-                let extension = checked_extension(content_type);
-                let path = PathBuf::from(format!("{id}.{}", extension.as_str()));
-                if fs::symlink_metadata(&path).is_ok() {
-                    return Err(is_there(&path));
-                }
-                (path, false)
-            }
-        };
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let file = signals::make_unfinished(|| {
-            tempfile::Builder::new()
-                .prefix(".multichat-")
-                .permissions(permissions)
-                .tempfile_in(dir.unwrap_or(Path::new(".")))
-        });
-        let file = file.map_err(cannot_write(&path))?;
-        let sink = file.reopen()?;
-        Ok((Saving::Temporary { file, path, overwrites }, Box::new(sink)))
-    }
-
-    /// Gives the file its name, and returns it.
-    fn finish(self) -> io::Result<Option<PathBuf>> {
-        let Saving::Temporary { file, path, overwrites } = self else { return Ok(None) };
-        let temporary = file.path().to_path_buf();
-        let persisted =
-            if overwrites { file.persist(&path) } else { file.persist_noclobber(&path) };
-        signals::finished(&temporary);
-        match persisted {
-            Ok(_) => Ok(Some(path)),
-            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(is_there(&path))
-            }
-            Err(failed) => Err(failed.error),
-        }
-    }
-}
-
-/// Opens what is no regular file to be written, without waiting for somebody to read a pipe.
-fn open_as_it_is(path: &Path) -> io::Result<File> {
-    let file = File::options().write(true).custom_flags(NO_WAIT).open(path)?;
-    let flags = fcntl_getfl(&file)?;
-    // Writing may wait.
-    fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
-    Ok(file)
-}
-
-/// Says what was to be written, and not under which other name it begins.
-fn cannot_write(path: &Path) -> impl Fn(io::Error) -> io::Error {
-    let path = shown_path(path);
-    move |error| {
-        // The system's answer, where what is around it tells of the temporary file.
-        let system = error.get_ref().and_then(|around| around.source());
-        let why = system.map_or_else(|| error.to_string(), ToString::to_string);
-        io::Error::new(error.kind(), format!("cannot write {path}: {why}"))
-    }
-}
-
 /// A path that a terminal can be shown.
 pub(crate) fn shown_path(path: &Path) -> String {
     Shown(&path.to_string_lossy()).to_string()
-}
-
-fn is_there(path: &Path) -> io::Error {
-    let what = format!("{} is already there, and is not overwritten", path.display());
-    io::Error::new(io::ErrorKind::AlreadyExists, what)
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! The program in scripts: commands, pipes, exit statuses.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -235,38 +234,6 @@ fn a_closed_pipe_ends_it_quietly() {
 }
 
 #[test]
-fn an_interrupted_fetch_leaves_nothing_behind() {
-    let address = Fake::serve(|client| {
-        while let Some(asked) = client.next() {
-            client.send(format!(
-                "Status Ok\r\nMessage-Type fetch\r\nMessage-ID {}\r\nContent-Type jpg\r\n\
-                 Content-Length 3000\r\n\r\nhalf of it",
-                asked.id
-            ));
-            // `1` is cut short; `2` stands still.
-            if asked.body == b"1" {
-                return;
-            }
-        }
-    });
-    let dir = TempDir::new().unwrap();
-    let fetch = |id: &str| {
-        let mut command = multichat(&address.to_string(), &["fetch", id]);
-        command.current_dir(dir.path());
-        command
-    };
-    Output::of(fetch("1")).failed(1, "the connection ended inside a message");
-    assert_eq!(names_in(dir.path()), [""; 0]);
-    for signal in [Signal::INT, Signal::TERM, Signal::QUIT] {
-        let mut child = fetch("2").spawn().unwrap();
-        wait_until("it has begun to write", || !names_in(dir.path()).is_empty());
-        kill_process(Pid::from_child(&child), signal).unwrap();
-        assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
-        assert_eq!(names_in(dir.path()), [""; 0]);
-    }
-}
-
-#[test]
 fn nothing_that_a_server_sends_is_obeyed_by_a_terminal() {
     let hostile = "\u{1b}]0;x\u{7}\u{9b}2J\u{202e}\r\u{2028}";
     let address = Fake::serve(move |client| {
@@ -446,34 +413,4 @@ fn a_lost_connection_is_always_told_with_its_reason() {
         command.stdin(File::open(&input).unwrap());
         Output::of(command).failed(1, "what the server sent is not of this protocol");
     }
-}
-
-#[test]
-fn what_is_named_for_a_fetched_file_is_written_as_what_it_is() {
-    let server = Server::start();
-    let mut peer = server.join();
-    peer.share("bin", "content\n").ok();
-    let dir = TempDir::new().unwrap();
-    let path = |name: &str| dir.path().join(name);
-    let fetch_into = |name: &str| run(&server, &["fetch", "1", "-o", path(name).to_str().unwrap()]);
-
-    // A link to standard output, which is a pipe.
-    symlink("/proc/self/fd/1", path("out")).unwrap();
-    assert_eq!(fetch_into("out").ok(), ["content"]);
-    assert!(path("out").is_symlink());
-    // A link to what is not there.
-    symlink("nowhere", path("dangling")).unwrap();
-    fetch_into("dangling").failed(1, "a link to what is not there");
-    assert!(path("dangling").is_symlink() && !path("nowhere").exists());
-    // A file keeps its rights.
-    fs::write(path("mine"), "old").unwrap();
-    fs::set_permissions(path("mine"), Permissions::from_mode(0o600)).unwrap();
-    assert!(fetch_into("mine").ok().is_empty());
-    assert_eq!(fs::read(path("mine")).unwrap(), b"content\n");
-    assert_eq!(fs::metadata(path("mine")).unwrap().permissions().mode() & 0o777, 0o600);
-    // A pipe that nobody reads, or writes to.
-    let made = Command::new("mkfifo").arg(path("fifo")).status().unwrap();
-    assert!(made.success());
-    fetch_into("fifo").failed(1, "cannot write");
-    run(&server, &["share", path("fifo").to_str().unwrap()]).failed(1, "not a regular file");
 }

@@ -12,9 +12,10 @@ use super::line::{Line, help};
 use super::screen::Screen;
 use crate::link::Link;
 use crate::progress::Progress;
+use crate::saving::Target;
 use crate::settings::{Settings, shown};
 use crate::show::sender;
-use crate::transfer::{self, NotFetched, Outgoing, Target, shown_path};
+use crate::transfer::{self, NotFetched, Outgoing, shown_path};
 
 /// Carries out what is entered.
 pub(crate) struct Commands {

@@ -1,0 +1,193 @@
+//! Where a fetched file is saved: under no name, or a temporary one, until it is whole.
+//!
+//! It is named after its File-ID and an extension that was checked, or as the person says. One that
+//! is there is never overwritten, unless the person names it.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use multichat::ids::FileId;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, linkat};
+use tempfile::NamedTempFile;
+
+use crate::signals;
+use crate::transfer::{NO_WAIT, checked_extension, shown_path};
+
+/// How a file without a name is opened, in the directory where it is to have one.
+const NAMELESS: OFlags = OFlags::TMPFILE.union(OFlags::WRONLY).union(OFlags::CLOEXEC);
+
+/// Where a fetched file goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// `FILE-ID.EXTENSION` in the working directory, if there is none.
+    Named,
+    /// Where the person says, whatever is there.
+    File(PathBuf),
+    Stdout,
+}
+
+/// A file that is being fetched. One that is dropped before it is finished leaves nothing behind.
+pub(crate) enum Saving {
+    /// What is no regular file (a pipe, a terminal) is written as it is.
+    AsItIs,
+    Unfinished {
+        file: Unfinished,
+        path: PathBuf,
+        overwrites: bool,
+    },
+}
+
+impl Saving {
+    pub(crate) fn begin(
+        target: &Target,
+        id: FileId,
+        content_type: &str,
+    ) -> io::Result<(Saving, Box<dyn Write + Send>)> {
+        let mut permissions = Permissions::from_mode(0o666); // less the umask
+        let (path, overwrites) = match target {
+            Target::Stdout => return Ok((Saving::AsItIs, Box::new(io::stdout()))),
+            Target::File(path) => match fs::metadata(path) {
+                Ok(found) if found.is_file() => {
+                    // One that may not be written is not overwritten.
+                    File::options().write(true).open(path).map_err(cannot_write(path))?;
+                    permissions = found.permissions();
+                    // Through a link, to what it stands for.
+                    (fs::canonicalize(path).map_err(cannot_write(path))?, true)
+                }
+                Ok(_) => {
+                    let file = open_as_it_is(path).map_err(cannot_write(path))?;
+                    return Ok((Saving::AsItIs, Box::new(file)));
+                }
+                Err(_) if path.is_symlink() => {
+                    let nowhere = io::Error::other("it is a link to what is not there");
+                    return Err(cannot_write(path)(nowhere));
+                }
+                Err(_) => (path.clone(), true),
+            },
+            Target::Named => {
+                let extension = checked_extension(content_type);
+                let path = PathBuf::from(format!("{id}.{}", extension.as_str()));
+                if fs::symlink_metadata(&path).is_ok() {
+                    return Err(is_there(&path));
+                }
+                (path, false)
+            }
+        };
+        let file = Unfinished::make(dir_of(&path), &permissions).map_err(cannot_write(&path))?;
+        let sink = file.open()?;
+        Ok((Saving::Unfinished { file, path, overwrites }, Box::new(sink)))
+    }
+
+    /// Gives the file its name, and returns it.
+    pub(crate) fn finish(self) -> io::Result<Option<PathBuf>> {
+        let Saving::Unfinished { file, path, overwrites } = self else { return Ok(None) };
+        match file.finish(&path, overwrites) {
+            Ok(()) => Ok(Some(path)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(is_there(&path)),
+            Err(error) => Err(cannot_write(&path)(error)),
+        }
+    }
+}
+
+/// A file that is not whole, and not yet under its name.
+pub(crate) enum Unfinished {
+    /// Under no name at all: whatever ends the program, nothing is left of it.
+    Nameless(File),
+    /// Under a temporary one, where the file system knows no other way. Signals remove it, but for
+    /// SIGKILL.
+    Temporary(NamedTempFile),
+}
+
+impl Unfinished {
+    /// Makes one where it is to be when it is whole, with these permissions less the umask.
+    fn make(dir: &Path, permissions: &Permissions) -> io::Result<Unfinished> {
+        if let Some(file) = make_nameless(dir, permissions) {
+            return Ok(Unfinished::Nameless(file));
+        }
+        let make = || temporary().permissions(permissions.clone()).tempfile_in(dir);
+        signals::make_unfinished(make).map(Unfinished::Temporary)
+    }
+
+    fn open(&self) -> io::Result<File> {
+        match self {
+            Unfinished::Nameless(file) => file.try_clone(),
+            Unfinished::Temporary(file) => file.reopen(),
+        }
+    }
+
+    /// Gives it its name, in place of what has that name or not.
+    fn finish(self, path: &Path, overwrites: bool) -> io::Result<()> {
+        let named = match self {
+            Unfinished::Temporary(named) => named,
+            Unfinished::Nameless(file) if overwrites => {
+                // Only a file with a name can take the place of another.
+                let make =
+                    |temporary: &Path| link(&file, temporary).and_then(|()| file.try_clone());
+                signals::make_unfinished(|| temporary().make_in(dir_of(path), make))?
+            }
+            Unfinished::Nameless(file) => return link(&file, path),
+        };
+        let temporary = named.path().to_path_buf();
+        let persisted =
+            if overwrites { named.persist(path) } else { named.persist_noclobber(path) };
+        signals::finished(&temporary);
+        persisted.map(|_| ()).map_err(|failed| failed.error)
+    }
+}
+
+/// How a file is called that is not whole.
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".multichat-");
+    builder
+}
+
+/// Makes a file without a name that can be given one, where the system can do that.
+fn make_nameless(dir: &Path, permissions: &Permissions) -> Option<File> {
+    let mode = Mode::from_raw_mode(permissions.mode());
+    let file = File::from(rustix::fs::open(dir, NAMELESS, mode).ok()?);
+    // It is named by way of that directory.
+    fs::metadata(as_a_path(&file)).is_ok().then_some(file)
+}
+
+/// Names a file that has no name.
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    Ok(linkat(CWD, as_a_path(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+fn as_a_path(file: &File) -> PathBuf {
+    Path::new("/proc/self/fd").join(file.as_raw_fd().to_string())
+}
+
+/// The directory that a path names something in.
+fn dir_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Opens what is no regular file to be written, without waiting for somebody to read a pipe.
+fn open_as_it_is(path: &Path) -> io::Result<File> {
+    let file = File::options().write(true).custom_flags(NO_WAIT).open(path)?;
+    let flags = fcntl_getfl(&file)?;
+    // Writing may wait.
+    fcntl_setfl(&file, flags - OFlags::NONBLOCK)?;
+    Ok(file)
+}
+
+/// Says what was to be written, and not under which other name it begins.
+fn cannot_write(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    let path = shown_path(path);
+    move |error| {
+        // The system's answer, where what is around it tells of the temporary file.
+        let system = error.get_ref().and_then(|around| around.source());
+        let why = system.map_or_else(|| error.to_string(), ToString::to_string);
+        io::Error::new(error.kind(), format!("cannot write {path}: {why}"))
+    }
+}
+
+fn is_there(path: &Path) -> io::Error {
+    let what = format!("{} is already there, and is not overwritten", path.display());
+    io::Error::new(io::ErrorKind::AlreadyExists, what)
+}
