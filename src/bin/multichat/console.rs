@@ -30,7 +30,7 @@ use crate::Failure;
 use crate::link::{Link, LinkEvent};
 use crate::settings::Settings;
 use crate::show::{self, Style};
-use crate::{listen, signals};
+use crate::{listen, terminal};
 
 const PROMPT: &str = "> ";
 
@@ -39,7 +39,7 @@ const HISTORY_LINES: usize = 1000;
 
 /// Joins the room, and leaves it when the person says so.
 pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
-    signals::keep_terminal();
+    terminal::keep();
     let settings = Settings { reconnects: true, ..settings };
     let mut editor = editor().map_err(|error| cannot_edit(&error))?;
     // Where the terminal cannot do it, lines are printed as they are.
@@ -81,6 +81,7 @@ fn carry_out(
         }
     });
     let worker = worker.map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))?;
+    terminal::take();
     let ended = loop {
         let typed = match editor.readline(PROMPT) {
             Ok(typed) => typed,
@@ -106,6 +107,8 @@ fn carry_out(
         let _ = editor.add_history_entry(typed);
     };
     drop(enter);
+    // Ctrl-C ends whoever does not want to wait for the rest.
+    terminal::give_back();
     // What was entered is still carried out. It has said itself what went wrong.
     let _ = worker.join();
     ended
@@ -120,8 +123,9 @@ fn editor() -> rustyline::Result<Editor<Completion, MemHistory>> {
     let history = MemHistory::with_config(&config);
     let mut editor = Editor::with_history(config, history)?;
     editor.set_auto_add_history(false);
-    let ctrl_c = KeyEvent(KeyCode::Char('C'), Modifiers::CTRL);
-    editor.bind_sequence(ctrl_c, EventHandler::Conditional(Box::new(DropLine)));
+    let ctrl = |letter| KeyEvent(KeyCode::Char(letter), Modifiers::CTRL);
+    editor.bind_sequence(ctrl('C'), EventHandler::Conditional(Box::new(DropLine)));
+    editor.bind_sequence(ctrl('Z'), EventHandler::Conditional(Box::new(Suspend)));
     Ok(editor)
 }
 
@@ -142,5 +146,21 @@ impl ConditionalEventHandler for DropLine {
     ) -> Option<Cmd> {
         let is_empty = context.line().is_empty();
         Some(if is_empty { Cmd::Interrupt } else { Cmd::Kill(Movement::WholeBuffer) })
+    }
+}
+
+/// Ctrl-Z stops the program. The editor's own way would leave the shell a terminal without echo.
+struct Suspend;
+
+impl ConditionalEventHandler for Suspend {
+    fn handle(
+        &self,
+        _event: &Event,
+        _count: RepeatCount,
+        _positive: bool,
+        _context: &EventContext<'_>,
+    ) -> Option<Cmd> {
+        terminal::suspend();
+        Some(Cmd::Repaint)
     }
 }

@@ -12,6 +12,7 @@ mod saving;
 mod settings;
 mod show;
 mod signals;
+mod terminal;
 mod transfer;
 
 use std::io::{self, IsTerminal, Write};

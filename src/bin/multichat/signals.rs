@@ -2,27 +2,20 @@
 //! and the terminal.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use parking_lot::Mutex;
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tempfile::NamedTempFile;
 
-use crate::Failure;
-
-/// Tells the terminal not to mark any more what is pasted, as the editor has asked it to.
-const NO_BRACKETED_PASTE: &[u8] = b"\x1b[?2004l";
+use crate::{Failure, terminal};
 
 /// Files that are being written under a temporary name.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-/// The terminal as it was before lines were edited on it.
-static TERMINAL: Mutex<Option<Termios>> = Mutex::new(None);
 
 /// Starts the thread that waits for signals.
 pub(crate) fn watch() -> Result<(), Failure> {
@@ -42,15 +35,7 @@ pub(crate) fn clean_up() {
     for path in UNFINISHED.lock().drain(..) {
         let _ = fs::remove_file(path);
     }
-    if let Some(terminal) = TERMINAL.lock().take() {
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &terminal);
-        let _ = io::stdout().write_all(NO_BRACKETED_PASTE);
-    }
-}
-
-/// Remembers the terminal as it is now.
-pub(crate) fn keep_terminal() {
-    *TERMINAL.lock() = tcgetattr(io::stdin()).ok();
+    terminal::give_back();
 }
 
 /// Makes a file that is to be removed if the program ends before [`finished`].

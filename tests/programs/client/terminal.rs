@@ -20,13 +20,23 @@ use crate::common::{DEADLINE, Peer, Server, assert_same_bytes, pattern};
 
 const ROWS: u16 = 24;
 const COLUMNS: u16 = 80;
+const MULTICHAT: &str = env!("CARGO_BIN_EXE_multichat");
 const CTRL_C: &str = "\x03";
 const CTRL_D: &str = "\x04";
+const CTRL_Z: &str = "\x1a";
 const UP: &str = "\x1b[A";
 const TAB: &str = "\t";
 
 fn cells(count: u16) -> NonZero<u16> {
     NonZero::new(count).expect("a terminal has cells")
+}
+
+/// A program as the tests' environment does not change it.
+fn program(name: &str) -> Command {
+    Command::new(name)
+        .env_remove("MULTICHAT_NICK")
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm-256color")
 }
 
 /// A terminal with `multichat` in it.
@@ -50,20 +60,18 @@ impl Terminal {
     }
 
     fn start_at(address: SocketAddr, arguments: &[&str], variables: &[(&str, &str)]) -> Terminal {
+        let command = program(MULTICHAT)
+            .envs(variables.iter().copied())
+            .args(["--server", &address.to_string()])
+            .args(arguments);
+        Terminal::start_program(command)
+    }
+
+    fn start_program(command: Command) -> Terminal {
         let dir = TempDir::new().expect("a temporary directory");
         let (pty, pts) = open().expect("a pseudo terminal");
         pty.resize(Size::new(ROWS, COLUMNS)).expect("set its size");
-        let address = address.to_string();
-        let child = Command::new(env!("CARGO_BIN_EXE_multichat"))
-            .env_remove("MULTICHAT_NICK")
-            .env_remove("NO_COLOR")
-            .env("TERM", "xterm-256color")
-            .envs(variables.iter().copied())
-            .args(["--server", &address])
-            .args(arguments)
-            .current_dir(dir.path())
-            .spawn(pts)
-            .expect("start multichat");
+        let child = command.current_dir(dir.path()).spawn(pts).expect("start the program");
         let pty = Arc::new(pty);
         let (send, coming) = unbounded();
         let reading = Arc::clone(&pty);
@@ -335,6 +343,49 @@ fn ctrl_c_drops_the_line_and_leaves_on_an_empty_one() {
     assert_eq!(tom.relay().text(), "sent");
     terminal.type_in(CTRL_C);
     assert_eq!(terminal.wait_for_end(), 0);
+}
+
+#[test]
+fn a_key_between_two_lines_means_what_it_means_in_a_line() {
+    // Each is typed as soon as the line before has arrived, when the editor may not read yet.
+    let server = Server::start();
+    let mut tom = server.join();
+    let mut terminal = Terminal::join(&server, &[]);
+    for nth in 0..200 {
+        terminal.type_in(format!("{nth}\r"));
+        assert_eq!(tom.relay().text(), nth.to_string());
+        terminal.type_in(format!("x{CTRL_C}"));
+    }
+    terminal.type_in("last words\r");
+    assert_eq!(tom.relay().text(), "last words");
+    terminal.type_in(CTRL_D);
+    assert_eq!(terminal.wait_for_end(), 0);
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_back_to_the_shell() {
+    let server = Server::start();
+    let mut tom = server.join();
+    let mut terminal = Terminal::start_program(program("sh").arg("-i").env("PS1", "$ "));
+    terminal.wait_for_line("$");
+    terminal.type_in(format!("{MULTICHAT} --server {}\r", server.address));
+    terminal.wait_for("/help tells");
+    terminal.wait_for_line(">");
+    terminal.type_in(format!("half of a li{CTRL_Z}"));
+    terminal.wait_for_line("$");
+    // The shell's lines are echoed and edited as ever, and ended by a carriage return.
+    terminal.type_in("echo xx\x7f$((6 * 7))\r");
+    terminal.wait_for("x42\n$");
+    tom.say("meanwhile").ok();
+    terminal.type_in("fg\r");
+    terminal.wait_for("1: meanwhile");
+    terminal.wait_for_line("> half of a li");
+    terminal.type_in("ne\r");
+    assert_eq!(tom.relay().text(), "half of a line");
+    terminal.type_in(CTRL_D);
+    terminal.wait_for_line("$");
+    terminal.type_in("echo $?$((6 * 7))\r");
+    terminal.wait_for("042\n$");
 }
 
 #[test]
