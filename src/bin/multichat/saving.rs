@@ -46,14 +46,14 @@ impl Saving {
         id: FileId,
         content_type: &str,
     ) -> io::Result<(Saving, Box<dyn Write + Send>)> {
-        let mut permissions = Permissions::from_mode(0o666); // less the umask
+        let mut found_permissions = None;
         let (path, overwrites) = match target {
             Target::Stdout => return Ok((Saving::AsItIs, Box::new(io::stdout()))),
             Target::File(path) => match fs::metadata(path) {
                 Ok(found) if found.is_file() => {
                     // One that may not be written is not overwritten.
                     File::options().write(true).open(path).map_err(cannot_write(path))?;
-                    permissions = found.permissions();
+                    found_permissions = Some(found.permissions());
                     // Through a link, to what it stands for.
                     (fs::canonicalize(path).map_err(cannot_write(path))?, true)
                 }
@@ -76,8 +76,14 @@ impl Saving {
                 (path, false)
             }
         };
+        let permissions = found_permissions.clone();
+        let permissions = permissions.unwrap_or_else(|| Permissions::from_mode(0o666));
         let file = Unfinished::make(dir_of(&path), &permissions).map_err(cannot_write(&path))?;
         let sink = file.open()?;
+        if let Some(found) = found_permissions {
+            // The umask is for new files.
+            sink.set_permissions(found).map_err(cannot_write(&path))?;
+        }
         Ok((Saving::Unfinished { file, path, overwrites }, Box::new(sink)))
     }
 

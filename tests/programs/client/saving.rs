@@ -127,12 +127,14 @@ fn what_is_named_for_a_fetched_file_is_written_as_what_it_is() {
     symlink("nowhere", path("dangling")).unwrap();
     fetch_into("dangling").failed(1, "a link to what is not there");
     assert!(path("dangling").is_symlink() && !path("nowhere").exists());
-    // A file keeps its rights.
-    fs::write(path("mine"), "old").unwrap();
-    fs::set_permissions(path("mine"), Permissions::from_mode(0o600)).unwrap();
-    assert!(fetch_into("mine").ok().is_empty());
-    assert_eq!(fs::read(path("mine")).unwrap(), b"content\n");
-    assert_eq!(fs::metadata(path("mine")).unwrap().permissions().mode() & 0o777, 0o600);
+    // A file keeps its rights, whatever new ones get.
+    for mode in [0o600, 0o666] {
+        fs::write(path("mine"), "old").unwrap();
+        fs::set_permissions(path("mine"), Permissions::from_mode(mode)).unwrap();
+        assert!(fetch_into("mine").ok().is_empty());
+        assert_eq!(fs::read(path("mine")).unwrap(), b"content\n");
+        assert_eq!(fs::metadata(path("mine")).unwrap().permissions().mode() & 0o777, mode);
+    }
     // A pipe that nobody reads, or writes to.
     let made = Command::new("mkfifo").arg(path("fifo")).status().unwrap();
     assert!(made.success());
