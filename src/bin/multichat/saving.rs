@@ -6,7 +6,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use multichat::ids::FileId;
@@ -53,7 +53,8 @@ impl Saving {
                 Ok(found) if found.is_file() => {
                     // One that may not be written is not overwritten.
                     File::options().write(true).open(path).map_err(cannot_write(path))?;
-                    found_permissions = Some(found.permissions());
+                    // Not those that would run what has come as somebody else.
+                    found_permissions = Some(Permissions::from_mode(found.mode() & 0o777));
                     // Through a link, to what it stands for.
                     (fs::canonicalize(path).map_err(cannot_write(path))?, true)
                 }

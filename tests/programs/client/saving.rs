@@ -127,13 +127,13 @@ fn what_is_named_for_a_fetched_file_is_written_as_what_it_is() {
     symlink("nowhere", path("dangling")).unwrap();
     fetch_into("dangling").failed(1, "a link to what is not there");
     assert!(path("dangling").is_symlink() && !path("nowhere").exists());
-    // A file keeps its rights, whatever new ones get.
-    for mode in [0o600, 0o666] {
+    // A file keeps its rights, whatever new ones get, but for that to run as its owner.
+    for mode in [0o600, 0o666, 0o4755] {
         fs::write(path("mine"), "old").unwrap();
         fs::set_permissions(path("mine"), Permissions::from_mode(mode)).unwrap();
         assert!(fetch_into("mine").ok().is_empty());
         assert_eq!(fs::read(path("mine")).unwrap(), b"content\n");
-        assert_eq!(fs::metadata(path("mine")).unwrap().permissions().mode() & 0o777, mode);
+        assert_eq!(fs::metadata(path("mine")).unwrap().permissions().mode() & 0o7777, mode & 0o777);
     }
     // A pipe that nobody reads, or writes to.
     let made = Command::new("mkfifo").arg(path("fifo")).status().unwrap();
