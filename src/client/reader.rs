@@ -37,6 +37,12 @@ pub(super) fn run(shared: &Shared, on_event: impl FnMut(Event)) {
     (reader.on_event)(Event::Lost(lost));
 }
 
+/// Why a body was not written to its end, and how much of it is left to be read, in bytes.
+struct Unwritten {
+    error: io::Error,
+    left: u64,
+}
+
 struct Reader<'a, F> {
     shared: &'a Shared,
     input: BufReader<&'a TcpStream>,
@@ -94,7 +100,7 @@ impl<F: FnMut(Event)> Reader<'_, F> {
                     {
                         let what = "the server has answered as if something else had been asked";
                         (waiting.on_answer)(Err(Failure::NoAnswer(what)));
-                        self.copy(len, &mut io::sink()).map(|_| ())
+                        self.skip(len)
                     }
                     (Some(waiting), Status::Ok) => self.answer(waiting, file_id, content_type, len),
                     (Some(waiting), Status::Error) => {
@@ -110,7 +116,7 @@ impl<F: FnMut(Event)> Reader<'_, F> {
                         Ok(())
                     }
                     // To nothing that was asked: dropped.
-                    (None, Status::Ok) => self.copy(len, &mut io::sink()).map(|_| ()),
+                    (None, Status::Ok) => self.skip(len),
                 }
             }
         }
@@ -132,7 +138,11 @@ impl<F: FnMut(Event)> Reader<'_, F> {
             },
             Some(open) => match self.copy_to_opened(len, open(&content_type, len)) {
                 Ok(Ok(())) => (done(Vec::new()), None),
-                Ok(Err(error)) => (Err(Failure::Local(error)), None),
+                Ok(Err(Unwritten { error, left })) => {
+                    // Whoever waits need not wait for a rest that is dropped.
+                    on_answer(Err(Failure::Local(error)));
+                    return self.skip(left);
+                }
                 Err(lost) => (Err(Failure::Lost(lost.clone())), Some(lost)),
             },
         };
@@ -144,11 +154,13 @@ impl<F: FnMut(Event)> Reader<'_, F> {
         &mut self,
         len: u64,
         opened: io::Result<Box<dyn Write + Send>>,
-    ) -> Result<io::Result<()>, Lost> {
-        match opened {
-            Ok(mut sink) => Ok(self.copy(len, &mut sink)?.and_then(|()| sink.flush())),
-            Err(error) => self.copy(len, &mut io::sink()).map(|_| Err(error)),
-        }
+    ) -> Result<Result<(), Unwritten>, Lost> {
+        let mut sink = match opened {
+            Ok(sink) => sink,
+            Err(error) => return Ok(Err(Unwritten { error, left: len })),
+        };
+        let copied = self.copy(len, &mut sink)?;
+        Ok(copied.and_then(|()| sink.flush().map_err(|error| Unwritten { error, left: 0 })))
     }
 
     /// Reads a body that is held in memory; grows with what comes, not with what is declared.
@@ -165,10 +177,9 @@ impl<F: FnMut(Event)> Reader<'_, F> {
         }
     }
 
-    /// Writes the next `len` bytes to `sink`. Where that fails the rest is read and dropped.
-    fn copy(&mut self, len: u64, sink: &mut dyn Write) -> Result<io::Result<()>, Lost> {
+    /// Writes the next `len` bytes to `sink`, as far as it takes them.
+    fn copy(&mut self, len: u64, sink: &mut dyn Write) -> Result<Result<(), Unwritten>, Lost> {
         let mut left = len;
-        let mut written = Ok(());
         while left > 0 {
             let chunk = match self.input.fill_buf() {
                 Ok([]) => return Err(Lost::CutShort),
@@ -177,13 +188,18 @@ impl<F: FnMut(Event)> Reader<'_, F> {
                 Err(error) => return Err(lost_by_io(&error)),
             };
             let count = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
-            if written.is_ok() {
-                written = sink.write_all(&chunk[..count]);
+            if let Err(error) = sink.write_all(&chunk[..count]) {
+                return Ok(Err(Unwritten { error, left }));
             }
             self.input.consume(count);
             left -= count as u64;
         }
-        Ok(written)
+        Ok(Ok(()))
+    }
+
+    /// Reads the next `len` bytes, and drops them.
+    fn skip(&mut self, len: u64) -> Result<(), Lost> {
+        self.copy(len, &mut io::sink()).map(|_| ())
     }
 }
 

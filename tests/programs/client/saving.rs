@@ -88,6 +88,13 @@ fn an_interrupted_fetch_leaves_nothing_behind() {
     if is_nameless {
         interrupt(fetch("2"), Signal::KILL, true);
     }
+    // One that cannot be written is not waited for.
+    fs::write(dir.path().join("2.jpg"), "mine").unwrap();
+    Output::of(fetch("2")).failed(1, "2.jpg is already there");
+    let mut full = fetch("2");
+    full.args(["-o", "/dev/full"]);
+    Output::of(full).failed(1, "No space left on device");
+    assert_eq!(fs::read(dir.path().join("2.jpg")).unwrap(), b"mine");
 }
 
 #[test]
