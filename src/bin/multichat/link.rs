@@ -241,17 +241,16 @@ impl Shared {
                 return None;
             }
             match self.try_again() {
-                Ok((client, lost)) => {
-                    return self.change_if_wanted(State::Joined(client)).then_some(lost);
-                }
+                Ok(lost) => return lost,
                 Err(why) => self.notice(why.to_string()),
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// Connects as before, with the nickname, and says what has changed.
-    fn try_again(self: &Arc<Self>) -> Result<(Arc<Client>, Receiver<Lost>), NotJoined> {
+    /// Connects as before, with the nickname, and says what has changed; `None` where that is no
+    /// longer wanted.
+    fn try_again(self: &Arc<Self>) -> Result<Option<Receiver<Lost>>, NotJoined> {
         let (client, lost) = self.connect()?;
         match self.introduce(&client) {
             Err(refused @ NotJoined::Nickname(_)) => self.notice(refused.to_string()),
@@ -259,6 +258,10 @@ impl Shared {
         }
         let uid = client.own_uid().map_err(|failure| NotJoined::Unreachable(shown(&failure)))?;
         let last = std::mem::replace(&mut self.identity.lock().uid, uid);
+        // First, so that whoever reads that there is a connection can use it.
+        if !self.change_if_wanted(State::Joined(Arc::new(client))) {
+            return Ok(None);
+        }
         self.notice(match (last, uid) {
             (Some(last), Some(uid)) if last == uid => format!("connected again, with UID {uid}"),
             (Some(last), Some(uid)) => {
@@ -267,7 +270,7 @@ impl Shared {
             (None, Some(uid)) => format!("connected again: your UID is now {uid}"),
             (_, None) => "connected again: your UID has changed".to_string(),
         });
-        Ok((Arc::new(client), lost))
+        Ok(Some(lost))
     }
 
     /// Waits; `false` where the connection is no longer wanted.
