@@ -227,7 +227,11 @@ fn a_closed_pipe_ends_it_quietly() {
     out.read_line(&mut line).unwrap();
     assert_eq!(line, "1: one\n");
     drop(out);
-    peer.say("two").ok();
+    // Whatever another test starts at this moment may hold the pipe for a little longer.
+    wait_until("it has ended", || {
+        peer.say("two").ok();
+        child.try_wait().unwrap().is_some()
+    });
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.signal(), Some(Signal::PIPE.as_raw()));
     assert!(output.stderr.is_empty(), "{:?}", output.stderr);
