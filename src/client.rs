@@ -193,10 +193,11 @@ impl Shared {
         }
     }
 
-    /// Whether somebody waits for an answer for longer than a server takes.
-    fn is_answer_overdue(&self) -> bool {
+    /// Whether somebody waits for an answer for longer than a server takes. Until `busy_until` it
+    /// was sending another one.
+    fn is_answer_overdue(&self, busy_until: Instant) -> bool {
         let pending = self.pending.lock();
-        let overdue = |sent: Instant| sent.elapsed() >= self.answer_timeout;
+        let overdue = |sent: Instant| sent.max(busy_until).elapsed() >= self.answer_timeout;
         pending.requests.values().filter_map(|waiting| waiting.sent).any(overdue)
     }
 

@@ -16,7 +16,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Reads until the connection ends, and tells everybody who waits.
 pub(super) fn run(shared: &Shared, on_event: impl FnMut(Event)) {
     let input = BufReader::with_capacity(BUFFER_BYTES, &shared.stream);
-    let mut reader = Reader { shared, input, on_event, said: None, looked: Instant::now() };
+    let now = Instant::now();
+    let mut reader = Reader { shared, input, on_event, said: None, looked: now, answer_ended: now };
     let lost = reader.read_all();
     let lost = match (lost, reader.said.take()) {
         // It closed after an error: that is why.
@@ -51,6 +52,8 @@ struct Reader<'a, F> {
     said: Option<String>,
     /// When it was last looked whether an answer is overdue: something else may arrive all the time.
     looked: Instant,
+    /// When the last long answer had come whole: the next one could not come before.
+    answer_ended: Instant,
 }
 
 impl<F: FnMut(Event)> Reader<'_, F> {
@@ -58,9 +61,9 @@ impl<F: FnMut(Event)> Reader<'_, F> {
         let mut line = Vec::new();
         loop {
             let read = match read_server_message(&mut self.input, &mut line) {
-                Ok(Some(message)) => self.take(message),
+                Ok(Some(message)) => self.take_timed(message),
                 Ok(None) => return Lost::Closed,
-                Err(ReadError::TimedOut { inside: false }) if !self.shared.is_answer_overdue() => {
+                Err(ReadError::TimedOut { inside: false }) if !self.is_answer_overdue() => {
                     continue;
                 }
                 Err(error) => Err(lost_by(error)),
@@ -70,11 +73,26 @@ impl<F: FnMut(Event)> Reader<'_, F> {
             }
             if self.looked.elapsed() >= self.shared.answer_timeout / 8 {
                 self.looked = Instant::now();
-                if self.shared.is_answer_overdue() {
+                if self.is_answer_overdue() {
                     return Lost::TimedOut;
                 }
             }
         }
+    }
+
+    fn is_answer_overdue(&self) -> bool {
+        self.shared.is_answer_overdue(self.answer_ended)
+    }
+
+    /// Takes a message, and notes when the body of a response has taken long.
+    fn take_timed(&mut self, message: ServerMessage) -> Result<(), Lost> {
+        let is_response = matches!(message, ServerMessage::Response { .. });
+        let begun = Instant::now();
+        self.take(message)?;
+        if is_response && begun.elapsed() >= self.shared.answer_timeout / 8 {
+            self.answer_ended = Instant::now();
+        }
+        Ok(())
     }
 
     fn take(&mut self, message: ServerMessage) -> Result<(), Lost> {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, unbounded};
@@ -305,6 +306,38 @@ fn an_answer_is_overdue_though_something_else_arrives_all_the_time() {
     let timeouts = Timeouts { answer: Duration::from_millis(300), ..Timeouts::default() };
     let client = Client::connect(&[address], timeouts, |_| {}).expect("connect to the server");
     assert!(matches!(client.query(""), Err(Failure::Lost(Lost::TimedOut))));
+}
+
+#[test]
+fn an_answer_is_not_overdue_while_another_one_comes() {
+    // A byte at a time, for longer than an answer may take, of a file that cannot be written.
+    const LEN: usize = 40;
+    let address = Fake::serve(|client| {
+        let asked = [client.next(), client.next()].map(|asked| asked.expect("a request"));
+        let [fetch, query] =
+            ["fetch", "query"].map(|what| asked.iter().find(|asked| asked.message_type == what));
+        let (fetch, query) = (fetch.expect("a fetch"), query.expect("a query"));
+        client.send(format!(
+            "Status Ok\r\nMessage-Type fetch\r\nMessage-ID {}\r\nContent-Type jpg\r\n\
+             Content-Length {LEN}\r\n\r\n",
+            fetch.id
+        ));
+        let clock = crossbeam_channel::tick(Duration::from_millis(20));
+        for _ in 0..LEN {
+            clock.recv().expect("the time");
+            client.send("x");
+        }
+        client.respond(query, "Ok", "7\n");
+        client.next();
+    });
+    let timeouts = Timeouts { answer: Duration::from_millis(400), ..Timeouts::default() };
+    let (client, _events) = connect_with(address, timeouts);
+    thread::scope(|scope| {
+        let fetched = scope.spawn(|| client.fetch(FileId(1), |_, _| Err(io::Error::other("full"))));
+        let said = client.query("");
+        assert_eq!(said.expect("the answer, late as it is"), "7\n");
+        assert!(matches!(fetched.join().unwrap(), Err(Failure::Local(_))));
+    });
 }
 
 #[test]
