@@ -114,7 +114,9 @@ impl Unfinished {
         if let Some(file) = make_nameless(dir, permissions) {
             return Ok(Unfinished::Nameless(file));
         }
-        let make = || temporary().permissions(permissions.clone()).tempfile_in(dir);
+        let mut options = File::options();
+        options.read(true).write(true).create_new(true).mode(permissions.mode());
+        let make = || temporary().make_in(dir, |path| options.open(path));
         signals::make_unfinished(make).map(Unfinished::Temporary)
     }
 
@@ -183,15 +185,10 @@ fn open_as_it_is(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Says what was to be written, and not under which other name it begins.
+/// Says what was to be written.
 fn cannot_write(path: &Path) -> impl Fn(io::Error) -> io::Error {
     let path = shown_path(path);
-    move |error| {
-        // The system's answer, where what is around it tells of the temporary file.
-        let system = error.get_ref().and_then(|around| around.source());
-        let why = system.map_or_else(|| error.to_string(), ToString::to_string);
-        io::Error::new(error.kind(), format!("cannot write {path}: {why}"))
-    }
+    move |error| io::Error::new(error.kind(), format!("cannot write {path}: {error}"))
 }
 
 fn is_there(path: &Path) -> io::Error {

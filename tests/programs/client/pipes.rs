@@ -229,7 +229,8 @@ fn a_closed_pipe_ends_it_quietly() {
     drop(out);
     // Whatever another test starts at this moment may hold the pipe for a little longer.
     wait_until("it has ended", || {
-        peer.say("two").ok();
+        // It may have left meanwhile, and then this reaches nobody.
+        let _ = peer.say("two");
         child.try_wait().unwrap().is_some()
     });
     let output = child.wait_with_output().unwrap();

@@ -15,9 +15,10 @@ use crate::common::Server;
 
 /// Whether a program has opened something in a directory, under a name or without one.
 fn has_opened(child: &Child, dir: &Path) -> bool {
+    let dir = fs::canonicalize(dir).expect("the directory");
     let opened = fs::read_dir(format!("/proc/{}/fd", child.id())).expect("list its descriptors");
     let paths = opened.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-    paths.into_iter().any(|path| path.starts_with(dir))
+    paths.into_iter().any(|path| path.starts_with(&dir))
 }
 
 /// Whether a file system knows files without a name.
@@ -111,6 +112,8 @@ fn a_fetched_file_gets_its_name_where_files_cannot_be_without_one() {
     let Some(fetched) = fetch(&[]) else { return };
     assert_eq!(fetched.ok(), ["1.bin"]);
     assert_eq!(fs::read(dir.path().join("1.bin")).unwrap(), b"content\n");
+    let nowhere = fetch(&["-o", "nowhere/x"]).unwrap();
+    nowhere.failed(1, "file 1: cannot write nowhere/x: No such file or directory (os error 2)");
     fs::write(dir.path().join("1.bin"), "mine").unwrap();
     fetch(&[]).unwrap().failed(1, "1.bin is already there, and is not overwritten");
     assert_eq!(fs::read(dir.path().join("1.bin")).unwrap(), b"mine");
