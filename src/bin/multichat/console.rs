@@ -28,9 +28,10 @@ use self::line::Line;
 use self::screen::Screen;
 use crate::Failure;
 use crate::link::{Link, LinkEvent};
+use crate::listen;
 use crate::settings::Settings;
 use crate::show::{self, Style};
-use crate::{listen, terminal};
+use crate::terminal::{self, Taken};
 
 const PROMPT: &str = "> ";
 
@@ -43,7 +44,9 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
     let settings = Settings { reconnects: true, ..settings };
     let mut editor = editor().map_err(|error| cannot_edit(&error))?;
     // Where the terminal cannot do it, lines are printed as they are.
-    let (screen, printing) = Screen::start(editor.create_external_printer().ok())?;
+    let printer = editor.create_external_printer().ok();
+    let edits = printer.is_some();
+    let (screen, printing) = Screen::start(printer)?;
     let style = Style {
         has_time: true,
         has_colour: listen::colours(&settings),
@@ -57,7 +60,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
     let link = Arc::new(link);
     editor.set_helper(Some(Completion::new(Arc::clone(&link))));
     let commands = Commands::new(settings, Arc::clone(&link), screen);
-    let edited = carry_out(&mut editor, commands);
+    let edited = carry_out(&mut editor, edits, commands);
     link.leave();
     // The editor may hold what is still to be printed: without it, it is printed as it comes.
     drop(editor);
@@ -69,6 +72,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
 /// Reads lines, and has them carried out, until the person leaves.
 fn carry_out(
     editor: &mut Editor<Completion, MemHistory>,
+    edits: bool,
     mut commands: Commands,
 ) -> Result<(), Failure> {
     let (enter, entered) = unbounded();
@@ -81,8 +85,10 @@ fn carry_out(
         }
     });
     let worker = worker.map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))?;
-    terminal::take();
+    // Where the terminal edits the lines, it stays as it is.
+    let taken = edits.then(Taken::take);
     let ended = loop {
+        terminal::wait_if_ending();
         let typed = match editor.readline(PROMPT) {
             Ok(typed) => typed,
             Err(ReadlineError::Eof | ReadlineError::Interrupted) => break Ok(()),
@@ -108,7 +114,7 @@ fn carry_out(
     };
     drop(enter);
     // Ctrl-C ends whoever does not want to wait for the rest.
-    terminal::give_back();
+    drop(taken);
     // What was entered is still carried out. It has said itself what went wrong.
     let _ = worker.join();
     ended
@@ -123,9 +129,12 @@ fn editor() -> rustyline::Result<Editor<Completion, MemHistory>> {
     let history = MemHistory::with_config(&config);
     let mut editor = Editor::with_history(config, history)?;
     editor.set_auto_add_history(false);
-    let ctrl = |letter| KeyEvent(KeyCode::Char(letter), Modifiers::CTRL);
-    editor.bind_sequence(ctrl('C'), EventHandler::Conditional(Box::new(DropLine)));
-    editor.bind_sequence(ctrl('Z'), EventHandler::Conditional(Box::new(Suspend)));
+    let ctrl_c = KeyEvent(KeyCode::Char('C'), Modifiers::CTRL);
+    editor.bind_sequence(ctrl_c, EventHandler::Conditional(Box::new(DropLine)));
+    if let Some(key) = terminal::suspend_key() {
+        let key = KeyEvent::new(key, Modifiers::NONE);
+        editor.bind_sequence(key, EventHandler::Conditional(Box::new(Suspend)));
+    }
     Ok(editor)
 }
 
@@ -149,7 +158,7 @@ impl ConditionalEventHandler for DropLine {
     }
 }
 
-/// Ctrl-Z stops the program. The editor's own way would leave the shell a terminal without echo.
+/// Stops the program, as Ctrl-Z does. The editor's own way would leave the shell a terminal without echo.
 struct Suspend;
 
 impl ConditionalEventHandler for Suspend {

@@ -35,7 +35,7 @@ pub(crate) fn clean_up() {
     for path in UNFINISHED.lock().drain(..) {
         let _ = fs::remove_file(path);
     }
-    terminal::give_back();
+    terminal::end();
 }
 
 /// Makes a file that is to be removed if the program ends before [`finished`].

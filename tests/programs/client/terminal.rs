@@ -389,6 +389,37 @@ fn ctrl_z_gives_the_terminal_back_to_the_shell() {
 }
 
 #[test]
+fn a_stopped_program_can_be_ended_and_another_key_may_stop_it() {
+    let server = Server::start();
+    let mut tom = server.join();
+    let mut terminal = Terminal::start_program(program("sh").arg("-i").env("PS1", "$ "));
+    terminal.wait_for_line("$");
+    terminal.type_in("stty susp ^Y\r");
+    terminal.type_in(format!("{MULTICHAT} --server {}\r", server.address));
+    terminal.wait_for("/help tells");
+    terminal.wait_for_line(">");
+    terminal.type_in("\x19");
+    terminal.wait_for_line("$");
+    terminal.type_in("kill %1; kill -CONT %1\r");
+    tom.wait_until_gone(2);
+}
+
+#[test]
+fn a_terminal_that_edits_lines_itself_is_left_to_do_so() {
+    let server = Server::start();
+    let mut tom = server.join();
+    let mut terminal = Terminal::start_with(&server, &[], &[("TERM", "dumb")]);
+    terminal.wait_for("/help tells");
+    terminal.type_in("hellx\x7fo\r");
+    terminal.wait_for("hell");
+    assert_eq!(tom.relay().text(), "hello");
+    tom.say("hi").ok();
+    terminal.wait_for("1: hi");
+    terminal.type_in("/quit\r");
+    assert_eq!(terminal.wait_for_end(), 0);
+}
+
+#[test]
 fn ctrl_d_leaves() {
     let server = Server::start();
     let mut tom = server.join();
