@@ -88,6 +88,17 @@ impl Terminal {
         Terminal { pty, child, coming, screen, came: Vec::new(), dir }
     }
 
+    /// Starts it from a shell that carries out something else first, and waits until it has joined.
+    #[track_caller]
+    fn join_from_shell(server: &Server, first: &str) -> Terminal {
+        let mut terminal = Terminal::start_program(program("sh").arg("-i").env("PS1", "$ "));
+        terminal.wait_for_line("$");
+        terminal.type_in(format!("{first}\r{MULTICHAT} --server {}\r", server.address));
+        terminal.wait_for("/help tells");
+        terminal.wait_for_line(">");
+        terminal
+    }
+
     /// Starts it and waits until it has joined.
     #[track_caller]
     fn join(server: &Server, arguments: &[&str]) -> Terminal {
@@ -366,11 +377,7 @@ fn a_key_between_two_lines_means_what_it_means_in_a_line() {
 fn ctrl_z_gives_the_terminal_back_to_the_shell() {
     let server = Server::start();
     let mut tom = server.join();
-    let mut terminal = Terminal::start_program(program("sh").arg("-i").env("PS1", "$ "));
-    terminal.wait_for_line("$");
-    terminal.type_in(format!("{MULTICHAT} --server {}\r", server.address));
-    terminal.wait_for("/help tells");
-    terminal.wait_for_line(">");
+    let mut terminal = Terminal::join_from_shell(&server, ":");
     terminal.type_in(format!("half of a li{CTRL_Z}"));
     terminal.wait_for_line("$");
     // The shell's lines are echoed and edited as ever, and ended by a carriage return.
@@ -392,12 +399,7 @@ fn ctrl_z_gives_the_terminal_back_to_the_shell() {
 fn a_stopped_program_can_be_ended_and_another_key_may_stop_it() {
     let server = Server::start();
     let mut tom = server.join();
-    let mut terminal = Terminal::start_program(program("sh").arg("-i").env("PS1", "$ "));
-    terminal.wait_for_line("$");
-    terminal.type_in("stty susp ^Y\r");
-    terminal.type_in(format!("{MULTICHAT} --server {}\r", server.address));
-    terminal.wait_for("/help tells");
-    terminal.wait_for_line(">");
+    let mut terminal = Terminal::join_from_shell(&server, "stty susp ^Y");
     terminal.type_in("\x19");
     terminal.wait_for_line("$");
     terminal.type_in("kill %1; kill -CONT %1\r");
