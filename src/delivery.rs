@@ -136,27 +136,36 @@ impl Delivery {
     ///
     /// Waits only to relieve a thread that has flushed for others for long.
     pub(crate) fn flush(self: &Arc<Delivery>) {
-        while let Some(flusher) = self.flusher.try_lock() {
-            if self.flush_rounds(flusher) {
-                return;
-            }
-        }
-        // The flusher looks for more only after letting go of its lock. So whoever finds it locked
-        // has added before that look: rule 2 loses nothing.
-        if self.wants_relief.load(Ordering::Relaxed) {
-            self.flush_all();
+        match self.flusher.try_lock() {
+            Some(flusher) => self.flush_with(flusher),
+            None if self.wants_relief.swap(false, Ordering::Relaxed) => self.flush_all(),
+            None => {}
         }
     }
 
     /// Sends what was added, waiting for the thread that is at it.
     pub(crate) fn flush_all(self: &Arc<Delivery>) {
-        while !self.flush_rounds(self.flusher.lock()) {}
+        self.flush_with(self.flusher.lock());
     }
 
-    /// Flushes until nothing is left, or until somebody should take over. Returns whether nothing
-    /// is left.
+    /// Flushes until nothing is left, or until another thread is at it.
+    ///
+    /// A flusher looks for more only after letting go of its lock. So whoever finds it locked has
+    /// added before that look: rule 2 loses nothing.
+    fn flush_with(self: &Arc<Delivery>, flusher: MutexGuard<'_, Flusher>) {
+        let mut held = Some(flusher);
+        while let Some(flusher) = held {
+            if self.flush_rounds(flusher) {
+                return;
+            }
+            // In a lively room there is always more, and this thread has a client of its own.
+            held = self.flusher.try_lock();
+        }
+    }
+
+    /// Flushes until nothing is left, or until somebody should take over: the wish stands until
+    /// somebody who has added something meanwhile finds it. Returns whether nothing is left.
     fn flush_rounds(self: &Arc<Delivery>, mut flusher: MutexGuard<'_, Flusher>) -> bool {
-        self.wants_relief.store(false, Ordering::Relaxed);
         let mut rounds = 0;
         let mut start = Instant::now();
         while rounds < ROUNDS_LIMIT && flusher.flush_batch(self) {
