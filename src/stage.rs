@@ -14,17 +14,17 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use log::{error, info, warn};
-use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use tempfile::TempDir;
 
 use crate::ids::{FileId, Uid};
-use crate::logging::Rarely;
+use crate::logging::LogThrottle;
 use crate::reason::Reason;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::text::Extension;
 use crate::wire::parse_number;
 
@@ -54,8 +54,8 @@ pub struct Stage {
     state: Mutex<State>,
     /// Whether the log has said that files cannot be stored, and not yet that they can be again.
     failing: AtomicBool,
-    unwritable_said: Rarely,
-    unreadable_said: Rarely,
+    unwritable_said: LogThrottle,
+    unreadable_said: LogThrottle,
 }
 
 #[derive(Debug, Default)]
@@ -123,8 +123,8 @@ impl Stage {
             limit,
             state: Mutex::new(state),
             failing: AtomicBool::new(false),
-            unwritable_said: Rarely::default(),
-            unreadable_said: Rarely::default(),
+            unwritable_said: LogThrottle::default(),
+            unreadable_said: LogThrottle::default(),
         };
         stage.scan()?;
         Ok(stage)

@@ -2,13 +2,13 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::TcpStream;
-use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use super::{Ending, Session};
 use crate::delivery::Delivery;
+use crate::delivery::socket::cause_of;
 use crate::reason::{Cause, Reason};
+use crate::sync::thread;
 use crate::wire::Inherited;
 
 /// How long a client may send nothing inside a message. People do type messages by hand.
@@ -23,7 +23,7 @@ const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// and an idle client's buffer is not in memory as long as nothing touches it.
 pub(super) struct Input<'a> {
     reader: BufReader<&'a TcpStream>,
-    delivery: &'a Arc<Delivery>,
+    delivery: &'a Delivery,
     /// Whether the session has added something since it flushed last.
     pub(super) unflushed: bool,
     /// Whether that was a public chat, among others.
@@ -31,7 +31,7 @@ pub(super) struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn new(stream: &'a TcpStream, delivery: &'a Arc<Delivery>) -> Input<'a> {
+    pub(super) fn new(stream: &'a TcpStream, delivery: &'a Delivery) -> Input<'a> {
         let reader = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
         Input { reader, delivery, unflushed: false, said_to_all: false }
     }
@@ -39,10 +39,10 @@ impl<'a> Input<'a> {
     fn flush_before_waiting(&mut self) {
         if self.unflushed && self.reader.buffer().is_empty() {
             self.unflushed = false;
-            self.delivery.flush();
+            self.delivery.flush_or_delegate();
             if !self.said_to_all {
-                // The answer to a private message often comes within a time slice: whoever has
-                // something to do does it now, and then this thread need not sleep and be woken.
+                // The answer to a private message often comes within a time slice: the other thread
+                // runs now, and then this one need not sleep and be woken.
                 thread::yield_now();
             }
             self.said_to_all = false;
@@ -138,7 +138,7 @@ impl Session<'_> {
 
     /// The input ended inside a message: by the client, or because the server stops.
     pub(super) fn ended(&self, reason: Reason, inherited: Inherited) -> Ending {
-        if self.shared.is_stopping() {
+        if self.service.is_stopping() {
             let (reason, cause) = (Reason::Stopping, Cause::ServerStopped);
             return Ending::Fatal { reason, inherited, cause };
         }
@@ -156,6 +156,6 @@ fn interrupted(error: &io::Error, inherited: Inherited) -> Option<Ending> {
     match error.kind() {
         io::ErrorKind::Interrupted => None,
         io::ErrorKind::WouldBlock => Some(silent(inherited)),
-        _ => Some(Ending::Lost(crate::writer::cause_of(error))),
+        _ => Some(Ending::Lost(cause_of(error))),
     }
 }

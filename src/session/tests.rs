@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::server::{Config, Server};
+use crate::server::{Config, RunningServer, Server};
 
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
@@ -25,12 +25,11 @@ fn ask(stream: &mut TcpStream, message: &str, ends: &str) {
     }
 }
 
-fn start() -> (Server, SocketAddr) {
+fn start() -> (RunningServer, SocketAddr) {
     let config = Config { listen: vec![([127, 0, 0, 1], 0).into()], ..Config::default() };
     let server = Server::bind(config).unwrap();
-    server.run().unwrap();
-    let address = server.addresses().next().unwrap();
-    (server, address)
+    let address = server.addresses()[0];
+    (server.run().unwrap(), address)
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use multichat::client::{Client, Content, Event, Relay, Timeouts};
 use multichat::ids::{FileId, Uid};
-use multichat::server::{Config, Server};
+use multichat::server::{Config, RunningServer, Server};
 use multichat::text::Extension;
 
 use self::stranger::{Due, Stranger};
@@ -51,7 +51,7 @@ struct Room {
     /// How many conversations there were.
     said: u64,
     last_uid: Uid,
-    _server: Server,
+    _server: RunningServer,
 }
 
 impl Room {
@@ -66,8 +66,8 @@ impl Room {
             ..Config::default()
         };
         let server = Server::bind(config).expect("listen");
-        server.run().expect("accept");
-        let address = server.addresses().next().expect("an address");
+        let address = server.addresses()[0];
+        let server = server.run().expect("accept");
         let (ann, tom) = (Friend::join(address, 1), Friend::join(address, 2));
         Room { address, ann, tom, said: 0, last_uid: Uid(2), _server: server }
     }
