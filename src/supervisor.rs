@@ -54,10 +54,9 @@ pub(crate) fn guard<T>(name: &str, run: impl FnOnce() -> T) -> T {
     })
 }
 
+#[cfg(not(shuttle))]
 #[cfg(test)]
 mod tests {
-    #![cfg(not(shuttle))]
-
     use std::env;
     use std::process::Command;
     use std::sync::atomic::{AtomicBool, Ordering};
