@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use crate::batch::Batch;
 use crate::ids::{FileId, Uid};
 use crate::outbox::Outbox;
-use crate::reason::{Cause, Reason};
+use crate::reason::{Cause, RoomError};
 use crate::text::Nickname;
 use crate::wire::{Content, Inherited, Relay};
 
@@ -57,14 +57,14 @@ impl State {
         Arc::clone(self.roster.get_or_insert_with(fill))
     }
 
-    fn receiver(&self, uid: Uid) -> Result<&Arc<Outbox>, Reason> {
+    fn receiver(&self, uid: Uid) -> Result<&Arc<Outbox>, RoomError> {
         if let Some(member) = self.active.get(&uid) {
             return Ok(&member.outbox);
         }
         if uid.0 == 0 || uid.0 > self.last_uid {
-            return Err(Reason::NeverConnected { uid });
+            return Err(RoomError::NeverConnected { uid });
         }
-        Err(Reason::HasLeft { uid, cause: self.left.get(&uid).copied() })
+        Err(RoomError::HasLeft { uid, cause: self.left.get(&uid).copied() })
     }
 }
 
@@ -135,7 +135,7 @@ impl Room {
     ///
     /// # Errors
     /// Why not: nobody of that UID has connected, or how that client left (§2.3.2.1).
-    pub fn check_receiver(&self, uid: Uid) -> Result<(), Reason> {
+    pub fn check_receiver(&self, uid: Uid) -> Result<(), RoomError> {
         self.state.lock().receiver(uid).map(|_| ())
     }
 
@@ -152,7 +152,7 @@ impl Room {
         to: Option<Uid>,
         content: Content<'_>,
         inherited: Inherited,
-    ) -> Result<usize, Reason> {
+    ) -> Result<usize, RoomError> {
         let relay = Relay { to, from: sender.uid(), nickname, content };
         let file_id = match content {
             Content::File { id, .. } => Some(id),

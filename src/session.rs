@@ -16,7 +16,7 @@ use log::{log_enabled, trace};
 use self::input::Input;
 use crate::ids::Uid;
 use crate::outbox::Outbox;
-use crate::reason::{Cause, Reason};
+use crate::reason::{Cause, Fatal, Refusal};
 use crate::server::{Seat, Shared};
 use crate::text::Nickname;
 use crate::wire::client_message::read_client_message;
@@ -33,7 +33,7 @@ enum Ending {
     /// The client closed its sending side between messages, or inside one already refused.
     Closed,
     /// The end of a message is not known, or never came: the client is told why.
-    Fatal { reason: Reason, inherited: Inherited, cause: Cause },
+    Fatal { reason: Fatal, inherited: Inherited, cause: Cause },
     /// The connection failed: nobody is there to be told.
     Lost(Cause),
     /// The server stops.
@@ -113,9 +113,9 @@ impl<'a> Session<'a> {
             let read = read_client_message(&mut self.input, &mut self.line);
             let carried_out = match read {
                 Ok(Some(Parsed::Message(message))) => self.carry_out(message),
-                Ok(Some(Parsed::Refused { reason, inherited, body_len })) => {
-                    self.skip_body(body_len, inherited).map(|()| self.refuse(inherited, &reason))
-                }
+                Ok(Some(Parsed::Refused { error, inherited, body_len })) => self
+                    .skip_body(body_len, inherited)
+                    .map(|()| self.refuse(inherited, &Refusal::from(error))),
                 Ok(None) if self.shared.is_stopping() => return Ending::Stopping,
                 Ok(None) => return Ending::Closed,
                 Err(Fault { error: ReadError::TimedOut { inside: false }, .. }) => continue,
@@ -130,10 +130,11 @@ impl<'a> Session<'a> {
     fn fault(&self, fault: Fault) -> Ending {
         let inherited = fault.inherited;
         match fault.error {
-            ReadError::Refused(reason) => {
+            ReadError::Refused(error) => {
+                let reason = Fatal::Header(error);
                 Ending::Fatal { reason, inherited, cause: Cause::Malformed }
             }
-            ReadError::Ended => self.ended(Reason::EndedInHeader, inherited),
+            ReadError::Ended => self.ended(Fatal::EndedInHeader, inherited),
             ReadError::TimedOut { .. } => input::silent(inherited),
             ReadError::Failed(error) => Ending::Lost(crate::writer::cause_of(&error)),
         }

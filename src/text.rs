@@ -6,8 +6,6 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use crate::reason::Reason;
-
 /// The longest nickname, in bytes: it stands in the header of every message of its owner.
 pub const NICKNAME_LIMIT: usize = 64;
 
@@ -24,6 +22,72 @@ pub enum Charset {
     Ascii,
 }
 
+/// What a reason quotes of a stranger's input: at most 32 bytes, in printable ASCII.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt(Box<str>);
+
+impl Excerpt {
+    const LIMIT: usize = 32;
+
+    /// Quotes the beginning of `input`.
+    pub fn of(input: &[u8]) -> Excerpt {
+        let mut text = input[..input.len().min(Excerpt::LIMIT)].escape_ascii().to_string();
+        if input.len() > Excerpt::LIMIT {
+            text.push_str("...");
+        }
+        Excerpt(text.into())
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why something is no nickname (P4, nickname).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NicknameError {
+    /// Nothing but white space.
+    Empty,
+    /// Longer than [`NICKNAME_LIMIT`].
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// Not UTF-8.
+    NotUtf8,
+    /// Not ASCII, where only ASCII is allowed.
+    NotAscii,
+    /// A character that may not stand in a nickname.
+    Character {
+        /// The character.
+        character: char,
+    },
+}
+
+/// Why something is no text (P4, chat).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextError {
+    /// Not UTF-8.
+    NotUtf8 {
+        /// Where, in bytes from the body's start.
+        at: usize,
+    },
+    /// Not ASCII, where only ASCII is allowed.
+    NotAscii {
+        /// Where, in bytes from the body's start.
+        at: usize,
+    },
+    /// A control character.
+    Character {
+        /// Where, in bytes from the body's start.
+        at: usize,
+        /// The character.
+        character: char,
+    },
+}
+
 /// A client's nickname (§2.3.1.3): 1 to 64 bytes of one line, which can never add a header line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nickname(Arc<str>);
@@ -34,21 +98,21 @@ impl Nickname {
     /// # Errors
     /// Where it is empty, longer than [`NICKNAME_LIMIT`], not text of `charset`, or holds a
     /// character that breaks a line, controls a terminal or turns the direction of the text.
-    pub fn parse(body: &[u8], charset: Charset) -> Result<Nickname, Reason> {
-        let text = str::from_utf8(body).map_err(|_| Reason::NicknameNotUtf8)?;
+    pub fn parse(body: &[u8], charset: Charset) -> Result<Nickname, NicknameError> {
+        let text = str::from_utf8(body).map_err(|_| NicknameError::NotUtf8)?;
         let name = text.trim_matches(is_space);
         if name.is_empty() {
-            return Err(Reason::NicknameEmpty);
+            return Err(NicknameError::Empty);
         }
         if name.len() > NICKNAME_LIMIT {
-            return Err(Reason::NicknameTooLong { len: name.len() });
+            return Err(NicknameError::TooLong { len: name.len() });
         }
         if charset == Charset::Ascii && !name.is_ascii() {
-            return Err(Reason::NicknameNotAscii);
+            return Err(NicknameError::NotAscii);
         }
         let refused = |c: &char| c.is_control() || breaks_line(*c) || turns_direction(*c);
         match name.chars().find(refused) {
-            Some(character) => Err(Reason::NicknameCharacter { character }),
+            Some(character) => Err(NicknameError::Character { character }),
             None => Ok(Nickname(name.into())),
         }
     }
@@ -109,16 +173,16 @@ impl Extension {
 ///
 /// # Errors
 /// The first byte or character that may not stand in a text, and where.
-pub fn check_text(body: &[u8], charset: Charset) -> Result<(), Reason> {
+pub fn check_text(body: &[u8], charset: Charset) -> Result<(), TextError> {
     if body.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n')) {
         return Ok(());
     }
     let text =
-        str::from_utf8(body).map_err(|error| Reason::TextNotUtf8 { at: error.valid_up_to() })?;
+        str::from_utf8(body).map_err(|error| TextError::NotUtf8 { at: error.valid_up_to() })?;
     if charset == Charset::Ascii
         && let Some(at) = body.iter().position(|byte| !byte.is_ascii())
     {
-        return Err(Reason::TextNotAscii { at });
+        return Err(TextError::NotAscii { at });
     }
     let refused = |&(at, c): &(usize, char)| match c {
         '\t' | '\n' => false,
@@ -126,7 +190,7 @@ pub fn check_text(body: &[u8], charset: Charset) -> Result<(), Reason> {
         _ => c.is_control(),
     };
     match text.char_indices().find(refused) {
-        Some((at, character)) => Err(Reason::TextCharacter { at, character }),
+        Some((at, character)) => Err(TextError::Character { at, character }),
         None => Ok(()),
     }
 }
@@ -173,7 +237,7 @@ mod tests {
 
     #[test]
     fn nicknames_are_one_short_harmless_line() {
-        let check = |body: &[u8], expected: Result<&str, Reason>| {
+        let check = |body: &[u8], expected: Result<&str, NicknameError>| {
             let got = Nickname::parse(body, Charset::Utf8);
             let got = got.as_ref().map(Nickname::as_str).map_err(Clone::clone);
             assert_eq!(got, expected, "{:?}", String::from_utf8_lossy(body));
@@ -182,11 +246,11 @@ mod tests {
         check(b" \t\r\nTom Sawyer\r\n", Ok("Tom Sawyer"));
         check("Zo\u{eb} \u{1f600}\u{3000}".as_bytes(), Ok("Zo\u{eb} \u{1f600}"));
         check(&[b'a'; 64], Ok(&"a".repeat(64)));
-        check(&[b'a'; 65], Err(Reason::NicknameTooLong { len: 65 }));
-        check(b"", Err(Reason::NicknameEmpty));
-        check(b" \n", Err(Reason::NicknameEmpty));
-        check(b"\xff", Err(Reason::NicknameNotUtf8));
-        let character = |character| Err(Reason::NicknameCharacter { character });
+        check(&[b'a'; 65], Err(NicknameError::TooLong { len: 65 }));
+        check(b"", Err(NicknameError::Empty));
+        check(b" \n", Err(NicknameError::Empty));
+        check(b"\xff", Err(NicknameError::NotUtf8));
+        let character = |character| Err(NicknameError::Character { character });
         check(b"a\nFrom 1", character('\n'));
         check(b"a\rb", character('\r'));
         check(b"a\tb", character('\t'));
@@ -201,7 +265,7 @@ mod tests {
         check("\u{2066}x".as_bytes(), character('\u{2066}'));
         assert_eq!(
             Nickname::parse("Zo\u{eb}".as_bytes(), Charset::Ascii),
-            Err(Reason::NicknameNotAscii)
+            Err(NicknameError::NotAscii)
         );
     }
 
@@ -238,7 +302,7 @@ mod tests {
 
     #[test]
     fn texts_hold_no_control_characters() {
-        let check = |body: &[u8], charset, expected: Result<(), Reason>| {
+        let check = |body: &[u8], charset, expected: Result<(), TextError>| {
             assert_eq!(check_text(body, charset), expected, "{:?}", body.escape_ascii());
         };
         let utf8 = Charset::Utf8;
@@ -246,7 +310,7 @@ mod tests {
         check(b"How are you?", utf8, Ok(()));
         check(b"a\tb\nc\r\nd\r\n", utf8, Ok(()));
         check("\u{fc}\u{1f600}\u{202e}".as_bytes(), utf8, Ok(()));
-        let character = |at, character| Err(Reason::TextCharacter { at, character });
+        let character = |at, character| Err(TextError::Character { at, character });
         check(b"a\rb", utf8, character(1, '\r'));
         check(b"a\r", utf8, character(1, '\r'));
         check(b"\x07", utf8, character(0, '\x07'));
@@ -254,8 +318,8 @@ mod tests {
         check(b"\x1b[31m", utf8, character(0, '\x1b'));
         check(b"\x7f", utf8, character(0, '\x7f'));
         check("\u{e9}\u{9b}".as_bytes(), utf8, character(2, '\u{9b}'));
-        check(b"ab\xff", utf8, Err(Reason::TextNotUtf8 { at: 2 }));
-        check("ab\u{e9}".as_bytes(), Charset::Ascii, Err(Reason::TextNotAscii { at: 2 }));
+        check(b"ab\xff", utf8, Err(TextError::NotUtf8 { at: 2 }));
+        check("ab\u{e9}".as_bytes(), Charset::Ascii, Err(TextError::NotAscii { at: 2 }));
         check(b"ab", Charset::Ascii, Ok(()));
     }
 

@@ -5,7 +5,7 @@ use std::io;
 
 use super::BODY_LIMIT;
 use crate::ids::{FileId, Uid};
-use crate::reason::Reason;
+use crate::wire::HeaderError;
 
 /// What arrives without having been asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ pub enum Lost {
     /// Reading failed otherwise.
     Failed(io::ErrorKind),
     /// What came is not what a server sends.
-    Malformed(Reason),
+    Malformed(HeaderError),
     /// A body to be held in memory was declared longer than [`BODY_LIMIT`].
     TooLong(u64),
     /// It ended inside a message.

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{Answer, BODY_LIMIT, Content, Event, Failure, Lost, Relay, Shared, Waiting};
 use crate::ids::FileId;
-use crate::wire::header::ReadError;
+use crate::wire::ReadError;
 use crate::wire::server_message::read_server_message;
 use crate::wire::{ServerMessage, Status};
 

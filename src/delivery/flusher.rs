@@ -11,7 +11,7 @@ use super::{BATCH_LIMIT, Delivery};
 use crate::batch::{self, Batch, Outcome, Segment, What};
 use crate::ids::Uid;
 use crate::outbox::{Chunk, Outbox};
-use crate::reason::{Cause, Reason};
+use crate::reason::{Cause, RoomError};
 use crate::room::Roster;
 use crate::writer::{self, SLICES_LIMIT};
 
@@ -143,10 +143,12 @@ impl Flusher {
         let reached = others - 1 - missed.count();
         match cause {
             Some(cause) if to.is_none() && reached == 0 => {
-                Outcome::Nobody(format!("{}\n", Reason::ReachedNobody { uid, cause }))
+                Outcome::Nobody(format!("{}\n", RoomError::ReachedNobody { uid, cause }))
             }
-            _ if reached == 0 => Outcome::Nobody(format!("{}\n", Reason::HasLeft { uid, cause })),
-            _ => Outcome::Partly(format!("{}\n", Reason::HasLeft { uid, cause })),
+            _ if reached == 0 => {
+                Outcome::Nobody(format!("{}\n", RoomError::HasLeft { uid, cause }))
+            }
+            _ => Outcome::Partly(format!("{}\n", RoomError::HasLeft { uid, cause })),
         }
     }
 

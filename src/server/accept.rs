@@ -12,7 +12,7 @@ use super::shared::{Connection, Seat};
 use super::{Shared, end_input};
 use crate::limits::STACK_BYTES;
 use crate::logging::Rarely;
-use crate::reason::{Cause, Reason};
+use crate::reason::{AdmissionError, Cause};
 use crate::refusal::Refuser;
 use crate::session;
 
@@ -79,7 +79,7 @@ impl Acceptor {
     }
 
     /// Takes a connection and a place for a newcomer.
-    fn reserve(&mut self, host: IpAddr) -> Result<(Connection, Seat), Reason> {
+    fn reserve(&mut self, host: IpAddr) -> Result<(Connection, Seat), AdmissionError> {
         let connection = self.shared.begin_connection()?;
         let is_impatient = self.waited_in_vain.is_some_and(|last| last.elapsed() < IMPATIENCE);
         let patience = if is_impatient { Duration::ZERO } else { SEAT_PATIENCE };
@@ -98,7 +98,7 @@ impl Acceptor {
             Ok(admitted) => admitted,
             Err(reason) => {
                 debug!("a client from {host} is refused: {reason}");
-                let is_full = !matches!(reason, Reason::HostFull { .. });
+                let is_full = !matches!(reason, AdmissionError::HostFull { .. });
                 if is_full && self.full_said.is_due() {
                     warn!("newcomers are refused: {reason}");
                 }
@@ -129,7 +129,7 @@ impl Acceptor {
             }
             shared.delivery.room().leave(&outbox, Cause::ServerFailed);
             shared.delivery.flush_all();
-            crate::refusal::write(outbox.stream(), &Reason::NoResources);
+            crate::refusal::write(outbox.stream(), &AdmissionError::NoResources);
         }
     }
 }

@@ -13,7 +13,7 @@ use super::Config;
 use crate::delivery::{Delivery, Limits};
 use crate::kernel_queue::KernelQueue;
 use crate::limits::{Permit, Threads};
-use crate::reason::Reason;
+use crate::reason::AdmissionError;
 use crate::stage::Stage;
 
 /// How long sessions go on with what their clients had already sent when the server stops.
@@ -56,14 +56,14 @@ struct Seats {
 }
 
 impl Seats {
-    fn take(&mut self, host: IpAddr, config: &Config) -> Result<(), Reason> {
+    fn take(&mut self, host: IpAddr, config: &Config) -> Result<(), AdmissionError> {
         if self.taken >= config.max_clients {
-            return Err(Reason::RoomFull { limit: config.max_clients });
+            return Err(AdmissionError::RoomFull { limit: config.max_clients });
         }
         if let Some(limit) = config.max_per_host {
             let here = self.by_host.entry(host).or_default();
             if *here >= limit {
-                return Err(Reason::HostFull { limit });
+                return Err(AdmissionError::HostFull { limit });
             }
             *here += 1;
         }
@@ -176,7 +176,7 @@ impl Shared {
         self: &Arc<Shared>,
         host: IpAddr,
         patience: Duration,
-    ) -> Result<Seat, Reason> {
+    ) -> Result<Seat, AdmissionError> {
         let until = Instant::now() + patience;
         let mut seats = self.seats.lock();
         while let Err(reason) = seats.take(host, &self.config) {
@@ -187,11 +187,11 @@ impl Shared {
         Ok(Seat { shared: Arc::clone(self), host })
     }
 
-    pub(super) fn begin_connection(self: &Arc<Shared>) -> Result<Connection, Reason> {
-        let permit = self.threads.reserve_session().ok_or(Reason::NoResources)?;
+    pub(super) fn begin_connection(self: &Arc<Shared>) -> Result<Connection, AdmissionError> {
+        let permit = self.threads.reserve_session().ok_or(AdmissionError::NoResources)?;
         let mut connections = self.connections.lock();
         if connections.open >= self.config.max_clients.saturating_add(self.linger_limit) {
-            return Err(Reason::RoomFull { limit: self.config.max_clients });
+            return Err(AdmissionError::RoomFull { limit: self.config.max_clients });
         }
         connections.open += 1;
         Ok(Connection { shared: Arc::clone(self), _permit: permit })

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Ending, Session};
 use crate::delivery::Delivery;
-use crate::reason::{Cause, Reason};
+use crate::reason::{Cause, Fatal};
 use crate::wire::Inherited;
 
 /// How long a client may send nothing inside a message. People do type messages by hand.
@@ -78,7 +78,7 @@ impl Session<'_> {
             Ok(count) if count as u64 == body_len => Ok(()),
             Ok(count) => {
                 let missing = body_len - count as u64;
-                Err(self.ended(Reason::EndedInBody { missing, declared: body_len }, inherited))
+                Err(self.ended(Fatal::EndedInBody { missing, declared: body_len }, inherited))
             }
             Err(error) => Err(interrupted(&error, inherited).unwrap_or(Ending::Closed)),
         }
@@ -95,7 +95,7 @@ impl Session<'_> {
         loop {
             match self.input.read(buffer) {
                 Ok(0) => {
-                    return Err(self.ended(Reason::EndedInBody { missing, declared }, inherited));
+                    return Err(self.ended(Fatal::EndedInBody { missing, declared }, inherited));
                 }
                 Ok(count) => return Ok(count),
                 Err(error) => {
@@ -113,7 +113,7 @@ impl Session<'_> {
         while missing > 0 {
             let available = match self.input.fill_buf() {
                 Ok([]) => {
-                    let reason = Reason::EndedInBody { missing, declared: body_len };
+                    let reason = Fatal::EndedInBody { missing, declared: body_len };
                     return Err(self.ended(reason, inherited));
                 }
                 Ok(chunk) => chunk.len(),
@@ -137,9 +137,9 @@ impl Session<'_> {
     }
 
     /// The input ended inside a message: by the client, or because the server stops.
-    pub(super) fn ended(&self, reason: Reason, inherited: Inherited) -> Ending {
+    pub(super) fn ended(&self, reason: Fatal, inherited: Inherited) -> Ending {
         if self.shared.is_stopping() {
-            let (reason, cause) = (Reason::Stopping, Cause::ServerStopped);
+            let (reason, cause) = (Fatal::Stopping, Cause::ServerStopped);
             return Ending::Fatal { reason, inherited, cause };
         }
         Ending::Fatal { reason, inherited, cause: Cause::Closed }
@@ -147,7 +147,7 @@ impl Session<'_> {
 }
 
 pub(super) fn silent(inherited: Inherited) -> Ending {
-    let reason = Reason::Silent { waited: SILENCE_LIMIT };
+    let reason = Fatal::Silent { waited: SILENCE_LIMIT };
     Ending::Fatal { reason, inherited, cause: Cause::Silent }
 }
 

@@ -1,16 +1,18 @@
 //! What a client asks for, carried out, each in one function; and the responses.
 
+use std::fmt::Display;
+
 use log::debug;
 
 use super::{Ending, Session};
 use crate::ids::Uid;
-use crate::reason::{BodyKind, Excerpt, Reason};
+use crate::reason::{Refusal, RoomError, StageError};
 use crate::room::{list_files, list_names, list_uids};
 use crate::stage::Arrival;
-use crate::text::{Extension, Nickname, Visible, check_text};
+use crate::text::{Excerpt, Extension, Nickname, Visible, check_text};
 use crate::wire::client_message::parse_file_id;
 use crate::wire::server_message::encode_refusal;
-use crate::wire::{Content, Inherited, MessageType, Response, Status};
+use crate::wire::{BodyKind, Content, Inherited, MessageError, MessageType, Response, Status};
 
 /// The largest body of a query, a fetch or a nickname message, in bytes.
 const SHORT_BODY_LIMIT: u64 = 1024;
@@ -39,7 +41,8 @@ impl<'a> Session<'a> {
         }
         self.read_body(body_len, inherited)?;
         let relayed = check_text(&self.body, self.shared.config.charset)
-            .and_then(|()| self.relay(to, Content::Text(&self.body), inherited));
+            .map_err(Refusal::from)
+            .and_then(|()| Ok(self.relay(to, Content::Text(&self.body), inherited)?));
         match relayed {
             Ok(unflushed) => self.added(to, unflushed),
             Err(reason) => self.refuse(inherited, &reason),
@@ -54,7 +57,7 @@ impl<'a> Session<'a> {
         to: Option<Uid>,
         content: Content<'_>,
         inherited: Inherited,
-    ) -> Result<usize, Reason> {
+    ) -> Result<usize, RoomError> {
         let room = self.shared.delivery.room();
         room.chat(self.outbox, self.nickname.as_ref(), to, content, inherited)
     }
@@ -73,11 +76,13 @@ impl<'a> Session<'a> {
         }
         let limit = self.shared.stage.limit();
         if body_len > limit {
-            self.refuse(inherited, &Reason::LargerThanStage { declared: body_len, limit });
+            self.refuse(inherited, &StageError::LargerThanStage { declared: body_len, limit });
             return self.skip_refused_body(body_len);
         }
         let arrived = self.arrive(to, inherited, body_len)?;
-        let shared = arrived.and_then(|arrival| self.stage(arrival, to, extension, inherited));
+        let shared = arrived
+            .map_err(Refusal::from)
+            .and_then(|arrival| self.stage(arrival, to, extension, inherited));
         match shared {
             Ok(unflushed) => self.added(to, unflushed),
             Err(reason) => self.refuse(inherited, &reason),
@@ -91,7 +96,7 @@ impl<'a> Session<'a> {
         to: Option<Uid>,
         inherited: Inherited,
         body_len: u64,
-    ) -> Result<Result<Arrival<'a>, Reason>, Ending> {
+    ) -> Result<Result<Arrival<'a>, StageError>, Ending> {
         let mut arrival = self.shared.stage.begin(to);
         let mut buffer = Vec::new();
         let mut missing = body_len;
@@ -116,7 +121,7 @@ impl<'a> Session<'a> {
         to: Option<Uid>,
         extension: &Extension,
         inherited: Inherited,
-    ) -> Result<usize, Reason> {
+    ) -> Result<usize, Refusal> {
         if let Some(to) = to {
             // Before it takes up a File-ID and the room of others.
             self.shared.delivery.room().check_receiver(to)?;
@@ -127,7 +132,7 @@ impl<'a> Session<'a> {
         if relayed.is_err() {
             self.shared.stage.remove(id);
         }
-        relayed
+        Ok(relayed?)
     }
 
     /// Reads the body of a request that has a short one, and answers it.
@@ -136,11 +141,11 @@ impl<'a> Session<'a> {
         message_type: MessageType,
         inherited: Inherited,
         body_len: u64,
-        answer: fn(&mut Self, &[u8], Inherited) -> Result<(), Reason>,
+        answer: fn(&mut Self, &[u8], Inherited) -> Result<(), Refusal>,
     ) -> Result<(), Ending> {
         if body_len > SHORT_BODY_LIMIT {
-            let what = BodyKind::Short(message_type);
-            return self.refuse_at_once(inherited, body_len, SHORT_BODY_LIMIT, what);
+            let kind = BodyKind::Short(message_type);
+            return self.refuse_at_once(inherited, body_len, SHORT_BODY_LIMIT, kind);
         }
         self.read_body(body_len, inherited)?;
         let body = std::mem::take(&mut self.body);
@@ -152,7 +157,7 @@ impl<'a> Session<'a> {
     }
 
     /// Answers a query: who is active, and what the draft gives no other way to learn (§2.1.1.2).
-    pub(super) fn query(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Reason> {
+    pub(super) fn query(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Refusal> {
         let room = self.shared.delivery.room();
         let own = self.outbox.uid();
         let answer = match body.trim_ascii() {
@@ -169,14 +174,14 @@ impl<'a> Session<'a> {
                         .map(|(id, file)| (*id, file.extension.as_str(), file.len, file.from)),
                 )
             }
-            other => return Err(Reason::UnknownQuery { body: Excerpt::of(other) }),
+            other => return Err(MessageError::UnknownQuery { body: Excerpt::of(other) }.into()),
         };
         self.respond(inherited, &answer);
         Ok(())
     }
 
     /// Sends a staged file (§2.3.3.2).
-    pub(super) fn fetch(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Reason> {
+    pub(super) fn fetch(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Refusal> {
         let id = parse_file_id(body)?;
         let (staged, file) = self.shared.stage.fetch(id, self.outbox.uid())?;
         let content_type = staged.extension.as_str();
@@ -202,7 +207,11 @@ impl<'a> Session<'a> {
     }
 
     /// Sets the nickname (§2.3.1.3).
-    pub(super) fn set_nickname(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Reason> {
+    pub(super) fn set_nickname(
+        &mut self,
+        body: &[u8],
+        inherited: Inherited,
+    ) -> Result<(), Refusal> {
         let nickname = Nickname::parse(body, self.shared.config.charset)?;
         let uid = self.outbox.uid();
         self.shared.delivery.room().set_nickname(uid, &nickname);
@@ -217,13 +226,13 @@ impl<'a> Session<'a> {
         inherited: Inherited,
         declared: u64,
         limit: u64,
-        what: BodyKind,
+        kind: BodyKind,
     ) -> Result<(), Ending> {
-        self.refuse(inherited, &Reason::BodyTooLong { declared, limit, what });
+        self.refuse(inherited, &MessageError::BodyTooLong { declared, limit, kind });
         self.skip_refused_body(declared)
     }
 
-    pub(super) fn refuse(&mut self, inherited: Inherited, reason: &Reason) {
+    pub(super) fn refuse(&mut self, inherited: Inherited, reason: &impl Display) {
         // Not the reason: it may quote a body, and bodies are never logged.
         let name = inherited.message_type.map_or("unknown", MessageType::name);
         debug!("client {}: {name} {} is refused", self.outbox.uid(), inherited.id);

@@ -6,10 +6,11 @@
 
 use std::io::BufRead;
 
-use super::header::{self, Field, ReadError, Rules};
-use super::{ContentType, MessageType, parse_number};
+use super::error::{HeaderError, MessageError};
+use super::field::{ContentType, Field, MessageType, SentBy, parse_number, push_number};
+use super::header::{self, ReadError, Rules};
 use crate::ids::{FileId, MessageId, Uid};
-use crate::reason::{Excerpt, Reason};
+use crate::text::Excerpt;
 
 /// What a response takes over from the message that it answers, where that could be read (§2.2.1.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,7 +77,7 @@ pub enum Parsed {
     /// A message to be refused once its body has been read and dropped.
     Refused {
         /// Why.
-        reason: Reason,
+        error: MessageError,
         /// What the response takes over.
         inherited: Inherited,
         /// The length of the body in bytes, as declared.
@@ -119,6 +120,9 @@ struct Fields {
 
 impl Fields {
     fn take(&mut self, field: Field, value: &[u8]) {
+        if field.sent_by() == SentBy::Server {
+            return;
+        }
         match field {
             Field::MessageType => {
                 self.message_type = Slot::of(MessageType::parse(value), value);
@@ -129,7 +133,6 @@ impl Fields {
                 self.content_type = Slot::of(ContentType::parse(value), value);
             }
             Field::ContentLength => self.content_length = Slot::of(parse_number(value), value),
-            // The server's own fields mean nothing in a client message.
             Field::Status | Field::From | Field::SenderNickname | Field::FileId => {}
         }
     }
@@ -148,51 +151,57 @@ impl Fields {
     }
 
     /// The body's length; an error where the end of the message is not known.
-    fn body_len(&self, summary: &header::Summary) -> Result<u64, Reason> {
+    fn body_len(&self, summary: &header::Summary) -> Result<u64, HeaderError> {
         if summary.repeated_length {
-            return Err(Reason::RepeatedLength);
+            return Err(HeaderError::RepeatedLength);
         }
         match (&self.content_length, &self.message_type) {
             (Slot::Good(len), _) => Ok(*len),
-            (Slot::Bad(value), _) => Err(Reason::BadLength { value: value.clone() }),
+            (Slot::Bad(value), _) => Err(HeaderError::BadLength { value: value.clone() }),
             (Slot::Absent, Slot::Good(MessageType::Query | MessageType::Bye)) => Ok(0),
-            (Slot::Absent, Slot::Good(known)) => Err(Reason::NoLength { message_type: *known }),
-            (Slot::Absent, Slot::Bad(value)) => {
-                Err(Reason::UnknownTypeNoLength { value: value.clone() })
+            (Slot::Absent, Slot::Good(known)) => {
+                Err(HeaderError::NoLength { message_type: *known })
             }
-            (Slot::Absent, Slot::Absent) => Err(Reason::NoTypeNoLength),
+            (Slot::Absent, Slot::Bad(value)) => {
+                Err(HeaderError::UnknownTypeNoLength { value: value.clone() })
+            }
+            (Slot::Absent, Slot::Absent) => Err(HeaderError::NoTypeNoLength),
         }
     }
 
     /// What is asked for; an error where the message is well formed but cannot be carried out.
-    fn request(self, summary: &header::Summary) -> Result<Request, Reason> {
+    fn request(self, summary: &header::Summary) -> Result<Request, MessageError> {
         let message_type = match self.message_type {
             // Honoured whatever else is wrong with it: its sender is going anyway (§2.3.4).
             Slot::Good(MessageType::Bye) => return Ok(Request::Bye),
             Slot::Good(known) => Ok(known),
-            Slot::Bad(value) => Err(Reason::UnknownType { value }),
-            Slot::Absent => Err(Reason::Missing { field: Field::MessageType }),
+            Slot::Bad(value) => Err(MessageError::UnknownType { value }),
+            Slot::Absent => Err(MessageError::Missing { field: Field::MessageType }),
         };
         if let Some(field) = summary.repeated {
-            return Err(Reason::Repeated { field });
+            return Err(MessageError::Repeated { field });
         }
         let message_type = message_type?;
         match self.id {
             Slot::Good(_) => {}
-            Slot::Bad(value) => return Err(Reason::BadNumber { field: Field::MessageId, value }),
-            Slot::Absent => return Err(Reason::Missing { field: Field::MessageId }),
+            Slot::Bad(value) => {
+                return Err(MessageError::BadNumber { field: Field::MessageId, value });
+            }
+            Slot::Absent => return Err(MessageError::Missing { field: Field::MessageId }),
         }
         Ok(match message_type {
             MessageType::Chat => Request::Chat(Chat {
                 to: match self.to {
                     Slot::Absent => None,
                     Slot::Good(uid) => Some(uid),
-                    Slot::Bad(value) => return Err(Reason::BadNumber { field: Field::To, value }),
+                    Slot::Bad(value) => {
+                        return Err(MessageError::BadNumber { field: Field::To, value });
+                    }
                 },
                 content_type: match self.content_type {
                     Slot::Absent => ContentType::Text,
                     Slot::Good(content_type) => content_type,
-                    Slot::Bad(value) => return Err(Reason::BadContentType { value }),
+                    Slot::Bad(value) => return Err(MessageError::BadContentType { value }),
                 },
             }),
             MessageType::Query => Request::Query,
@@ -225,10 +234,10 @@ pub fn read_client_message<R: BufRead>(
     };
     let body_len = fields
         .body_len(&summary)
-        .map_err(|reason| Fault { error: ReadError::Refused(reason), inherited })?;
+        .map_err(|error| Fault { error: ReadError::Refused(error), inherited })?;
     Ok(Some(match fields.request(&summary) {
         Ok(request) => Parsed::Message(ClientMessage { request, inherited, body_len }),
-        Err(reason) => Parsed::Refused { reason, inherited, body_len },
+        Err(error) => Parsed::Refused { error, inherited, body_len },
     }))
 }
 
@@ -236,7 +245,6 @@ pub fn read_client_message<R: BufRead>(
 ///
 /// The body's `body_len` bytes are the caller's to send after it.
 pub fn encode_client_message(message: &ClientMessage, out: &mut Vec<u8>) {
-    use super::push_number;
     let (to, content_type) = match &message.request {
         Request::Chat(chat) => (chat.to, Some(chat.content_type.as_str())),
         Request::Fetch | Request::Nickname => (None, Some("text")),
@@ -262,7 +270,9 @@ pub fn encode_client_message(message: &ClientMessage, out: &mut Vec<u8>) {
 }
 
 /// Reads the body of a fetch: the File-ID in decimal digits, white space around it dropped (§2.3.3.2).
-pub fn parse_file_id(body: &[u8]) -> Result<FileId, Reason> {
+pub fn parse_file_id(body: &[u8]) -> Result<FileId, MessageError> {
     let digits = body.trim_ascii();
-    parse_number(digits).map(FileId).ok_or_else(|| Reason::BadFileId { value: Excerpt::of(digits) })
+    parse_number(digits)
+        .map(FileId)
+        .ok_or_else(|| MessageError::BadFileId { value: Excerpt::of(digits) })
 }

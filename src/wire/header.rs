@@ -9,79 +9,9 @@
 
 use std::io::{self, BufRead};
 
-use crate::reason::{Excerpt, Reason};
-
-/// The longest header line, in bytes, without its line ending.
-///
-/// Every value that the draft knows fits several times over; a peer that sends no linefeed is told
-/// so after a kilobyte instead of being buffered.
-pub const LINE_LIMIT: usize = 1024;
-
-/// The largest number of lines in a header, without the empty one that ends it.
-///
-/// The draft knows nine fields; the rest is room for fields of others, which are ignored.
-pub const LINES_LIMIT: usize = 32;
-
-/// The nine fields that the draft has, in both directions (§2.1.1.1, §2.2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// `Status`: a response, and how it went.
-    Status,
-    /// `Message-Type`.
-    MessageType,
-    /// `Message-ID`.
-    MessageId,
-    /// `To`: the receiver of a private message.
-    To,
-    /// `From`: the sender of a relayed message.
-    From,
-    /// `Sender-Nickname`: the one field whose value need not be ASCII.
-    SenderNickname,
-    /// `File-ID`.
-    FileId,
-    /// `Content-Type`.
-    ContentType,
-    /// `Content-Length`.
-    ContentLength,
-}
-
-impl Field {
-    const ALL: [Field; 9] = [
-        Field::Status,
-        Field::MessageType,
-        Field::MessageId,
-        Field::To,
-        Field::From,
-        Field::SenderNickname,
-        Field::FileId,
-        Field::ContentType,
-        Field::ContentLength,
-    ];
-
-    /// The name as the draft spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Field::Status => "Status",
-            Field::MessageType => "Message-Type",
-            Field::MessageId => "Message-ID",
-            Field::To => "To",
-            Field::From => "From",
-            Field::SenderNickname => "Sender-Nickname",
-            Field::FileId => "File-ID",
-            Field::ContentType => "Content-Type",
-            Field::ContentLength => "Content-Length",
-        }
-    }
-
-    /// Reads a field's name, in any case; `None` for one that the draft does not have.
-    pub fn parse(name: &[u8]) -> Option<Field> {
-        Field::ALL.into_iter().find(|field| name.eq_ignore_ascii_case(field.name().as_bytes()))
-    }
-
-    fn bit(self) -> u16 {
-        1 << self as u16
-    }
-}
+use super::error::HeaderError;
+use super::field::{Field, Holds, LINE_LIMIT, LINES_LIMIT};
+use crate::text::Excerpt;
 
 /// How much a header is to be trusted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +27,7 @@ pub enum Rules {
 #[derive(Debug)]
 pub enum ReadError {
     /// The header breaks the grammar or a limit: fatal, and this is why.
-    Refused(Reason),
+    Refused(HeaderError),
     /// The stream ended inside the header: fatal as well, for a peer that still reads.
     Ended,
     /// No byte came within the stream's read timeout. `inside`: a message had begun.
@@ -147,7 +77,7 @@ pub fn read_header<R: BufRead>(
         }
         lines += 1;
         if lines > LINES_LIMIT {
-            return Err(ReadError::Refused(Reason::TooManyLines));
+            return Err(ReadError::Refused(HeaderError::TooManyLines));
         }
         let (field, value) = parse_line(line, rules, lines == 1).map_err(ReadError::Refused)?;
         let Some(field) = field else { continue };
@@ -200,14 +130,14 @@ fn read_line<R: BufRead>(
                 line.pop();
             }
             if line.len() > LINE_LIMIT {
-                return Err(ReadError::Refused(Reason::LineTooLong));
+                return Err(ReadError::Refused(HeaderError::LineTooLong));
             }
             line.truncate(trim_end(line).len());
             check_controls(line, rules, |_| true)?;
             return Ok(true);
         }
         if line.len() > LINE_LIMIT + 1 || (line.len() > LINE_LIMIT && line[LINE_LIMIT] != b'\r') {
-            return Err(ReadError::Refused(Reason::LineTooLong));
+            return Err(ReadError::Refused(HeaderError::LineTooLong));
         }
     }
 }
@@ -219,7 +149,7 @@ fn check_controls(line: &[u8], rules: Rules, counts: impl Fn(u8) -> bool) -> Res
     }
     let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
     match line.iter().find(|&&byte| is_control(byte) && counts(byte)) {
-        Some(&byte) => Err(ReadError::Refused(Reason::ControlInHeader { byte })),
+        Some(&byte) => Err(ReadError::Refused(HeaderError::Control { byte })),
         None => Ok(()),
     }
 }
@@ -241,7 +171,11 @@ fn is_blank(line: &[u8]) -> bool {
 }
 
 /// Takes a line apart: its field, where the draft has it, and its value.
-fn parse_line(line: &[u8], rules: Rules, first: bool) -> Result<(Option<Field>, &[u8]), Reason> {
+fn parse_line(
+    line: &[u8],
+    rules: Rules,
+    first: bool,
+) -> Result<(Option<Field>, &[u8]), HeaderError> {
     let name_end = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
     let name = &line[..name_end];
     let value = trim_start(&line[name_end..]);
@@ -252,34 +186,34 @@ fn parse_line(line: &[u8], rules: Rules, first: bool) -> Result<(Option<Field>, 
             return Err(colon);
         }
         if first {
-            return Err(Reason::UnknownFirstField { line: Excerpt::of(line) });
+            return Err(HeaderError::UnknownFirstField { line: Excerpt::of(line) });
         }
         let valid = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
         if name.is_empty() || !name.iter().all(valid) {
-            return Err(Reason::BadFieldName { name: Excerpt::of(name) });
+            return Err(HeaderError::BadFieldName { name: Excerpt::of(name) });
         }
     }
     if rules == Rules::Lenient {
         return Ok((field.filter(|_| !value.is_empty()), value));
     }
     if value.is_empty() {
-        return Err(Reason::NoValue { name: Excerpt::of(name) });
+        return Err(HeaderError::NoValue { name: Excerpt::of(name) });
     }
-    let is_allowed = match field {
-        Some(Field::SenderNickname) => str::from_utf8(value).is_ok(),
-        _ => value.is_ascii(),
+    let is_allowed = match field.map_or(Holds::Ascii, Field::holds) {
+        Holds::Utf8 => str::from_utf8(value).is_ok(),
+        Holds::Ascii => value.is_ascii(),
     };
     if !is_allowed {
-        return Err(Reason::NotAsciiInHeader { name: Excerpt::of(name) });
+        return Err(HeaderError::NotAscii { name: Excerpt::of(name) });
     }
     Ok((field, value))
 }
 
 /// The mistake of those who know HTTP: `Message-Type: chat`.
-fn colon_mistake(line: &[u8]) -> Option<Reason> {
+fn colon_mistake(line: &[u8]) -> Option<HeaderError> {
     let colon = line.iter().position(|&byte| byte == b':')?;
     let field = Field::parse(trim_end(&line[..colon]))?;
-    Some(Reason::Colon {
+    Some(HeaderError::Colon {
         line: Excerpt::of(line),
         field,
         value: Excerpt::of(trim_start(&line[colon + 1..])),

@@ -2,23 +2,15 @@
 //!
 //! Fields stand in the order of the draft's examples (§3), each as `Name value` and CR LF.
 
+use std::fmt::Display;
 use std::io::BufRead;
 
 use super::client_message::Inherited;
-use super::header::{self, Field, ReadError, Rules};
-use super::{MessageType, parse_number, push_number};
+use super::error::{HeaderError, MessageError};
+use super::field::{Field, MessageType, Status, parse_number, push_number};
+use super::header::{self, ReadError, Rules};
 use crate::ids::{FileId, MessageId, Uid};
-use crate::reason::{Excerpt, Reason};
-use crate::text::{Extension, Nickname};
-
-/// How a request went (§2.2.1.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// It was carried out.
-    Ok,
-    /// It was not; the body says why.
-    Error,
-}
+use crate::text::{Excerpt, Extension, Nickname};
 
 /// A chat as it is relayed to its receivers (§2.2.1.1).
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +111,7 @@ impl<'a> Response<'a> {
 }
 
 /// Appends a refusal: `Status Error` with the reason as a line of text (§2.2.1.3).
-pub fn encode_refusal(inherited: Inherited, reason: &Reason, out: &mut Vec<u8>) {
+pub fn encode_refusal(inherited: Inherited, reason: &impl Display, out: &mut Vec<u8>) {
     let body = format!("{reason}\n");
     Response::text(Status::Error, inherited).encode(body.as_bytes(), out);
 }
@@ -147,7 +139,7 @@ fn push_content(content_type: &str, len: u64, out: &mut Vec<u8>) {
 pub enum ServerMessage {
     /// A text or a file from a client of the room (§2.2.1.1).
     Relay {
-        /// Whom a private message is for.
+        /// The receiver of a private message.
         to: Option<Uid>,
         /// The sender.
         from: Uid,
@@ -196,7 +188,7 @@ struct Fields {
     file_id: Option<u64>,
     content_type: Option<String>,
     len: Option<u64>,
-    bad: Option<Reason>,
+    bad: Option<MessageError>,
 }
 
 impl Fields {
@@ -208,11 +200,7 @@ impl Fields {
             Field::FileId => &mut self.file_id,
             Field::ContentLength => &mut self.len,
             Field::Status => {
-                self.status = match value {
-                    _ if value.eq_ignore_ascii_case(b"ok") => Some(Status::Ok),
-                    _ if value.eq_ignore_ascii_case(b"error") => Some(Status::Error),
-                    _ => None,
-                };
+                self.status = Status::parse(value);
                 return;
             }
             Field::MessageType => {
@@ -231,18 +219,18 @@ impl Fields {
         *number = parse_number(value);
         if number.is_none() {
             let value = Excerpt::of(value);
-            self.bad.get_or_insert(Reason::BadNumber { field, value });
+            self.bad.get_or_insert(MessageError::BadNumber { field, value });
         }
     }
 
-    fn finish(self, repeated: Option<Field>) -> Result<ServerMessage, Reason> {
+    fn finish(self, repeated: Option<Field>) -> Result<ServerMessage, MessageError> {
         if let Some(field) = repeated {
-            return Err(Reason::Repeated { field });
+            return Err(MessageError::Repeated { field });
         }
         if let Some(bad) = self.bad {
             return Err(bad);
         }
-        let missing = |field| Reason::Missing { field };
+        let missing = |field| MessageError::Missing { field };
         let content_type = self.content_type.unwrap_or_else(|| "text".to_string());
         let file_id = self.file_id.map(FileId);
         if let Some(status) = self.status {
@@ -279,5 +267,8 @@ pub fn read_server_message<R: BufRead>(
     let read =
         header::read_header(input, line, Rules::Lenient, |field, value| fields.take(field, value))?;
     let Some(summary) = read else { return Ok(None) };
-    fields.finish(summary.repeated).map(Some).map_err(ReadError::Refused)
+    fields
+        .finish(summary.repeated)
+        .map(Some)
+        .map_err(|error| ReadError::Refused(HeaderError::BadServerMessage(error)))
 }

@@ -6,12 +6,11 @@ use std::io::{self, BufRead, BufReader, Read};
 use proptest::prelude::*;
 
 use super::client_message::{encode_client_message, parse_file_id, read_client_message};
-use super::header::{LINE_LIMIT, LINES_LIMIT};
+use super::field::{LINE_LIMIT, LINES_LIMIT};
 use super::server_message::{encode_refusal, read_server_message};
 use super::*;
 use crate::ids::{FileId, MessageId, Uid};
-use crate::reason::{Excerpt, Reason};
-use crate::text::{Charset, Nickname};
+use crate::text::{Charset, Excerpt, Nickname};
 
 /// Hands out its bytes in pieces of the given sizes, one after the other and again.
 struct Pieces<'a> {
@@ -39,8 +38,8 @@ fn in_pieces(bytes: &[u8], sizes: Vec<usize>) -> impl BufRead + '_ {
 #[derive(Debug, PartialEq)]
 enum Read1 {
     Message(ClientMessage),
-    Refused(Reason, Inherited, u64),
-    Fatal(Reason, Inherited),
+    Refused(MessageError, Inherited, u64),
+    Fatal(HeaderError, Inherited),
     Ended(Inherited),
     Nothing,
 }
@@ -51,14 +50,12 @@ fn read_one(input: &mut impl BufRead) -> Read1 {
     assert!(line.capacity() <= 4 * LINE_LIMIT, "the line buffer holds {}", line.capacity());
     match read {
         Ok(Some(Parsed::Message(message))) => Read1::Message(message),
-        Ok(Some(Parsed::Refused { reason, inherited, body_len })) => {
-            assert!(!reason.is_fatal(), "{reason}");
-            Read1::Refused(reason, inherited, body_len)
+        Ok(Some(Parsed::Refused { error, inherited, body_len })) => {
+            Read1::Refused(error, inherited, body_len)
         }
         Ok(None) => Read1::Nothing,
-        Err(Fault { error: ReadError::Refused(reason), inherited }) => {
-            assert!(reason.is_fatal(), "{reason}");
-            Read1::Fatal(reason, inherited)
+        Err(Fault { error: ReadError::Refused(error), inherited }) => {
+            Read1::Fatal(error, inherited)
         }
         Err(Fault { error: ReadError::Ended, inherited }) => Read1::Ended(inherited),
         Err(fault) => panic!("{fault:?}"),
@@ -88,43 +85,6 @@ fn chat(to: Option<u64>, content_type: &str, id: u64, body_len: u64) -> Read1 {
     let content_type = ContentType::parse(content_type.as_bytes()).unwrap();
     let chat = Chat { to: to.map(Uid), content_type };
     message(Request::Chat(chat), MessageType::Chat, id, body_len)
-}
-
-#[test]
-fn numbers_are_decimal_digits_up_to_the_largest_u64() {
-    let check = |input: &str, expected: Option<u64>| {
-        assert_eq!(parse_number(input.as_bytes()), expected, "{input:?}");
-    };
-    check("0", Some(0));
-    check("22", Some(22));
-    check("007", Some(7));
-    check("18446744073709551615", Some(u64::MAX));
-    check("00000000000000000000000018446744073709551615", Some(u64::MAX));
-    check("18446744073709551616", None);
-    check("99999999999999999999999", None);
-    check("", None);
-    check("+1", None);
-    check("-1", None);
-    check("1 2", None);
-    check("0x10", None);
-    check("1.0", None);
-}
-
-#[test]
-fn a_written_number_has_no_leading_zeros() {
-    for number in [0, 7, 10, 99, 100, 9527, u64::MAX] {
-        let mut out = Vec::new();
-        push_number(number, &mut out);
-        assert_eq!(out, number.to_string().into_bytes());
-    }
-}
-
-#[test]
-fn message_types_are_read_in_any_case() {
-    assert_eq!(MessageType::parse(b"cHaT"), Some(MessageType::Chat));
-    assert_eq!(MessageType::parse(b"BYE"), Some(MessageType::Bye));
-    assert_eq!(MessageType::parse(b"chat "), None);
-    assert_eq!(MessageType::parse(b"unknown"), None);
 }
 
 #[test]
@@ -194,7 +154,7 @@ fn bye_is_honoured_whatever_else_is_wrong_with_it() {
     check(
         b"Message-Type bye\nMessage-ID 1\nContent-Length x\n\n",
         &Read1::Fatal(
-            Reason::BadLength { value: Excerpt::of(b"x") },
+            HeaderError::BadLength { value: Excerpt::of(b"x") },
             inherited(MessageType::Bye, 1),
         ),
     );
@@ -204,40 +164,40 @@ fn bye_is_honoured_whatever_else_is_wrong_with_it() {
 #[test]
 fn what_is_wrong_with_a_well_formed_header_is_recoverable() {
     let of_chat = inherited(MessageType::Chat, 5);
-    let cases: [(&str, Reason, Inherited, u64); 13] = [
+    let cases: [(&str, MessageError, Inherited, u64); 13] = [
         (
             "Message-Type shout\nMessage-ID 5\nContent-Length 3\n\n",
-            Reason::UnknownType { value: Excerpt::of(b"shout") },
+            MessageError::UnknownType { value: Excerpt::of(b"shout") },
             Inherited { message_type: None, id: MessageId(5) },
             3,
         ),
         (
             "Message-ID 5\nContent-Length 3\n\n",
-            Reason::Missing { field: Field::MessageType },
+            MessageError::Missing { field: Field::MessageType },
             Inherited { message_type: None, id: MessageId(5) },
             3,
         ),
         (
             "Message-Type chat\nContent-Length 3\n\n",
-            Reason::Missing { field: Field::MessageId },
+            MessageError::Missing { field: Field::MessageId },
             inherited(MessageType::Chat, 0),
             3,
         ),
         (
             "Message-Type query\n\n",
-            Reason::Missing { field: Field::MessageId },
+            MessageError::Missing { field: Field::MessageId },
             inherited(MessageType::Query, 0),
             0,
         ),
         (
             "Message-Type chat\nMessage-ID -5\nContent-Length 3\n\n",
-            Reason::BadNumber { field: Field::MessageId, value: Excerpt::of(b"-5") },
+            MessageError::BadNumber { field: Field::MessageId, value: Excerpt::of(b"-5") },
             inherited(MessageType::Chat, 0),
             3,
         ),
         (
             "Message-Type chat\nMessage-ID 18446744073709551616\nContent-Length 3\n\n",
-            Reason::BadNumber {
+            MessageError::BadNumber {
                 field: Field::MessageId,
                 value: Excerpt::of(b"18446744073709551616"),
             },
@@ -246,43 +206,43 @@ fn what_is_wrong_with_a_well_formed_header_is_recoverable() {
         ),
         (
             "Message-Type chat\nMessage-ID 5\nTo Tom\nContent-Length 3\n\n",
-            Reason::BadNumber { field: Field::To, value: Excerpt::of(b"Tom") },
+            MessageError::BadNumber { field: Field::To, value: Excerpt::of(b"Tom") },
             of_chat,
             3,
         ),
         (
             "Message-Type chat\nMessage-ID 5\nTo 1 2\nContent-Length 3\n\n",
-            Reason::BadNumber { field: Field::To, value: Excerpt::of(b"1 2") },
+            MessageError::BadNumber { field: Field::To, value: Excerpt::of(b"1 2") },
             of_chat,
             3,
         ),
         (
             "Message-Type chat\nMessage-ID 5\nContent-Type a/b\nContent-Length 3\n\n",
-            Reason::BadContentType { value: Excerpt::of(b"a/b") },
+            MessageError::BadContentType { value: Excerpt::of(b"a/b") },
             of_chat,
             3,
         ),
         (
             "Message-Type chat\nMessage-ID 5\nMessage-ID 6\nContent-Length 3\n\n",
-            Reason::Repeated { field: Field::MessageId },
+            MessageError::Repeated { field: Field::MessageId },
             of_chat,
             3,
         ),
         (
             "Message-Type chat\nMessage-Type query\nMessage-ID 5\nContent-Length 3\n\n",
-            Reason::Repeated { field: Field::MessageType },
+            MessageError::Repeated { field: Field::MessageType },
             of_chat,
             3,
         ),
         (
             "Message-Type query\nMessage-ID 5\nFrom 1\nfrom 1\n\n",
-            Reason::Repeated { field: Field::From },
+            MessageError::Repeated { field: Field::From },
             inherited(MessageType::Query, 5),
             0,
         ),
         (
             "Message-Type chat\nMessage-ID 5\nTo 1\nTo x\nContent-Length 18446744073709551615\n\n",
-            Reason::Repeated { field: Field::To },
+            MessageError::Repeated { field: Field::To },
             of_chat,
             u64::MAX,
         ),
@@ -296,44 +256,48 @@ fn what_is_wrong_with_a_well_formed_header_is_recoverable() {
 fn a_header_that_leaves_the_end_unknown_is_fatal() {
     let of_chat = inherited(MessageType::Chat, 5);
     let begun = "Message-Type chat\nMessage-ID 5\n";
-    let no_length = |message_type| Reason::NoLength { message_type };
-    let first = |line: &[u8]| Reason::UnknownFirstField { line: Excerpt::of(line) };
-    let cases: [(&[u8], Reason, Inherited); 14] = [
+    let no_length = |message_type| HeaderError::NoLength { message_type };
+    let first = |line: &[u8]| HeaderError::UnknownFirstField { line: Excerpt::of(line) };
+    let cases: [(&[u8], HeaderError, Inherited); 14] = [
         (b"\n", no_length(MessageType::Chat), of_chat),
-        (b"Content-Length x\n\n", Reason::BadLength { value: Excerpt::of(b"x") }, of_chat),
+        (b"Content-Length x\n\n", HeaderError::BadLength { value: Excerpt::of(b"x") }, of_chat),
         (
             b"Content-Length 18446744073709551616\n\n",
-            Reason::BadLength { value: Excerpt::of(b"18446744073709551616") },
+            HeaderError::BadLength { value: Excerpt::of(b"18446744073709551616") },
             of_chat,
         ),
-        (b"Content-Length 1\nContent-Length 1\n\n", Reason::RepeatedLength, of_chat),
-        (b"Content-Length\n", Reason::NoValue { name: Excerpt::of(b"Content-Length") }, of_chat),
-        (b"Colour \t \n", Reason::NoValue { name: Excerpt::of(b"Colour") }, of_chat),
-        (b"Host: example\n", Reason::BadFieldName { name: Excerpt::of(b"Host:") }, of_chat),
-        (b"a_b c\n", Reason::BadFieldName { name: Excerpt::of(b"a_b") }, of_chat),
-        (b" To 1\n", Reason::BadFieldName { name: Excerpt::of(b"") }, of_chat),
-        (b"X a\x07b\n", Reason::ControlInHeader { byte: 7 }, of_chat),
-        (b"X a\rb\n", Reason::ControlInHeader { byte: b'\r' }, of_chat),
-        (b"X a\x7fb\n", Reason::ControlInHeader { byte: 0x7f }, of_chat),
-        (b"X \xc3\xa9\n", Reason::NotAsciiInHeader { name: Excerpt::of(b"X") }, of_chat),
+        (b"Content-Length 1\nContent-Length 1\n\n", HeaderError::RepeatedLength, of_chat),
+        (
+            b"Content-Length\n",
+            HeaderError::NoValue { name: Excerpt::of(b"Content-Length") },
+            of_chat,
+        ),
+        (b"Colour \t \n", HeaderError::NoValue { name: Excerpt::of(b"Colour") }, of_chat),
+        (b"Host: example\n", HeaderError::BadFieldName { name: Excerpt::of(b"Host:") }, of_chat),
+        (b"a_b c\n", HeaderError::BadFieldName { name: Excerpt::of(b"a_b") }, of_chat),
+        (b" To 1\n", HeaderError::BadFieldName { name: Excerpt::of(b"") }, of_chat),
+        (b"X a\x07b\n", HeaderError::Control { byte: 7 }, of_chat),
+        (b"X a\rb\n", HeaderError::Control { byte: b'\r' }, of_chat),
+        (b"X a\x7fb\n", HeaderError::Control { byte: 0x7f }, of_chat),
+        (b"X \xc3\xa9\n", HeaderError::NotAscii { name: Excerpt::of(b"X") }, of_chat),
         (
             b"Sender-Nickname \xff\n",
-            Reason::NotAsciiInHeader { name: Excerpt::of(b"Sender-Nickname") },
+            HeaderError::NotAscii { name: Excerpt::of(b"Sender-Nickname") },
             of_chat,
         ),
     ];
     for (rest, reason, inherited) in cases {
         check(&[begun.as_bytes(), rest].concat(), &Read1::Fatal(reason, inherited));
     }
-    let first_cases: [(&[u8], Reason); 8] = [
+    let first_cases: [(&[u8], HeaderError); 8] = [
         (b"hello\n", first(b"hello")),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", first(b"GET / HTTP/1.1")),
         (b"Colour blue\n", first(b"Colour blue")),
         (b"u?Message-Type chat\n", first(b"u?Message-Type chat")),
-        (b"Message-Type\n", Reason::NoValue { name: Excerpt::of(b"Message-Type") }),
+        (b"Message-Type\n", HeaderError::NoValue { name: Excerpt::of(b"Message-Type") }),
         (
             b"Message-Type: chat\n",
-            Reason::Colon {
+            HeaderError::Colon {
                 line: Excerpt::of(b"Message-Type: chat"),
                 field: Field::MessageType,
                 value: Excerpt::of(b"chat"),
@@ -341,18 +305,18 @@ fn a_header_that_leaves_the_end_unknown_is_fatal() {
         ),
         (
             b"message-id:7\n",
-            Reason::Colon {
+            HeaderError::Colon {
                 line: Excerpt::of(b"message-id:7"),
                 field: Field::MessageId,
                 value: Excerpt::of(b"7"),
             },
         ),
-        (b"To 1\n\n", Reason::NoTypeNoLength),
+        (b"To 1\n\n", HeaderError::NoTypeNoLength),
     ];
     for (input, reason) in first_cases {
         check(input, &Read1::Fatal(reason, UNKNOWN));
     }
-    let shout = Reason::UnknownTypeNoLength { value: Excerpt::of(b"shout") };
+    let shout = HeaderError::UnknownTypeNoLength { value: Excerpt::of(b"shout") };
     check(b"Message-Type shout\n\n", &Read1::Fatal(shout, UNKNOWN));
     check(
         b"Message-Type fetch\n\n",
@@ -363,7 +327,7 @@ fn a_header_that_leaves_the_end_unknown_is_fatal() {
         &Read1::Fatal(no_length(MessageType::Nickname), inherited(MessageType::Nickname, 0)),
     );
     // Noise is told before its linefeed comes.
-    check(b"\x16\x03\x01\x02", &Read1::Fatal(Reason::ControlInHeader { byte: 0x16 }, UNKNOWN));
+    check(b"\x16\x03\x01\x02", &Read1::Fatal(HeaderError::Control { byte: 0x16 }, UNKNOWN));
 }
 
 #[test]
@@ -376,10 +340,10 @@ fn headers_are_limited_in_lines_and_in_bytes_a_line() {
     let of_query = inherited(MessageType::Query, 0);
     check(&line_of(LINE_LIMIT, "\n"), &query);
     check(&line_of(LINE_LIMIT, "\r\n"), &query);
-    check(&line_of(LINE_LIMIT + 1, "\n"), &Read1::Fatal(Reason::LineTooLong, of_query));
-    check(&line_of(LINE_LIMIT + 1, "\r\n"), &Read1::Fatal(Reason::LineTooLong, of_query));
-    check(&line_of(LINE_LIMIT, " \r\n"), &Read1::Fatal(Reason::LineTooLong, of_query));
-    check(&line_of(50_000, ""), &Read1::Fatal(Reason::LineTooLong, of_query));
+    check(&line_of(LINE_LIMIT + 1, "\n"), &Read1::Fatal(HeaderError::LineTooLong, of_query));
+    check(&line_of(LINE_LIMIT + 1, "\r\n"), &Read1::Fatal(HeaderError::LineTooLong, of_query));
+    check(&line_of(LINE_LIMIT, " \r\n"), &Read1::Fatal(HeaderError::LineTooLong, of_query));
+    check(&line_of(50_000, ""), &Read1::Fatal(HeaderError::LineTooLong, of_query));
 
     let lines = |unknown: usize| {
         let unknown = "X 1\n".repeat(unknown);
@@ -387,7 +351,7 @@ fn headers_are_limited_in_lines_and_in_bytes_a_line() {
     };
     let of_query = inherited(MessageType::Query, 1);
     check(&lines(LINES_LIMIT - 2), &query);
-    check(&lines(LINES_LIMIT - 1), &Read1::Fatal(Reason::TooManyLines, of_query));
+    check(&lines(LINES_LIMIT - 1), &Read1::Fatal(HeaderError::TooManyLines, of_query));
 }
 
 #[test]
@@ -443,7 +407,7 @@ fn file_ids_are_digits_with_white_space_around() {
     assert_eq!(parse_file_id(b" 10\r\n"), Ok(FileId(10)));
     for body in [&b""[..], b"x", b"1 2", b"-1"] {
         let value = Excerpt::of(body);
-        assert_eq!(parse_file_id(body), Err(Reason::BadFileId { value }));
+        assert_eq!(parse_file_id(body), Err(MessageError::BadFileId { value }));
     }
 }
 
@@ -481,7 +445,7 @@ fn server_messages_are_written_as_the_draft_shows_them() {
          Content-Length 0\r\n\r\n"
     );
     let mut out = Vec::new();
-    encode_refusal(UNKNOWN, &Reason::TooManyLines, &mut out);
+    encode_refusal(UNKNOWN, &HeaderError::TooManyLines, &mut out);
     assert!(out.starts_with(b"Status Error\r\nMessage-Type unknown\r\nMessage-ID 0\r\n"));
     assert!(out.ends_with(b"\n"));
 }
