@@ -104,6 +104,8 @@ pub enum RoomError {
         /// How it left.
         cause: Cause,
     },
+    /// The history is asked for, and none is kept.
+    HistoryOff,
 }
 
 /// Why the stage does not take a file, or does not give one out.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::batch::Batch;
-use crate::ids::{FileId, Uid};
+use crate::ids::Uid;
 use crate::outbox::Outbox;
 use crate::reason::{Cause, RoomError};
 use crate::text::Nickname;
@@ -212,46 +212,6 @@ impl Room {
     pub(crate) fn cause_of(&self, uid: Uid) -> Option<Cause> {
         self.state.lock().left.get(&uid).copied()
     }
-}
-
-/// The answer to `query`: one UID a line, ascending (§2.1.1.2).
-pub(crate) fn list_uids(uids: &[Uid]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(uids.len() * 5);
-    for uid in uids {
-        crate::wire::push_number(uid.0, &mut body);
-        body.push(b'\n');
-    }
-    body
-}
-
-/// The answer to `query` with the body `names`: `UID` or `UID nickname` a line, ascending.
-pub(crate) fn list_names(names: &[(Uid, Option<Nickname>)]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (uid, nickname) in names {
-        crate::wire::push_number(uid.0, &mut body);
-        if let Some(nickname) = nickname {
-            body.push(b' ');
-            body.extend_from_slice(nickname.as_str().as_bytes());
-        }
-        body.push(b'\n');
-    }
-    body
-}
-
-/// The answer to `query` with the body `files`: one staged file a line, ascending by File-ID.
-pub(crate) fn list_files<'a>(files: impl Iterator<Item = (FileId, &'a str, u64, Uid)>) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (id, extension, len, from) in files {
-        crate::wire::push_number(id.0, &mut body);
-        body.push(b' ');
-        body.extend_from_slice(extension.as_bytes());
-        body.push(b' ');
-        crate::wire::push_number(len, &mut body);
-        body.push(b' ');
-        crate::wire::push_number(from.0, &mut body);
-        body.push(b'\n');
-    }
-    body
 }
 
 #[cfg(test)]

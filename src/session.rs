@@ -21,10 +21,14 @@ use crate::server::{Seat, Shared};
 use crate::text::Nickname;
 use crate::wire::client_message::read_client_message;
 use crate::wire::{
-    Chat, ClientMessage, ContentType, Fault, Inherited, MessageType, Parsed, ReadError, Request,
+    Chat, ClientMessage, ContentType, Extensions, Fault, Inherited, MessageType, Parsed, ReadError,
+    Request,
 };
 
 pub(crate) use self::input::SILENCE_LIMIT;
+
+/// What this server offers beyond the draft: the one switch for all of it.
+const EXTENSIONS: Extensions = Extensions::Off;
 
 /// How a session ends.
 enum Ending {

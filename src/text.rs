@@ -123,6 +123,12 @@ impl Nickname {
     }
 }
 
+impl AsRef<str> for Nickname {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 /// White space that may stand around a nickname: ASCII's, and Unicode's spaces of one line.
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')

@@ -12,19 +12,25 @@
 //!   [`crate::reason`].
 //! - [`header`]: lines and fields, read; the same in both directions.
 //! - [`client_message`]: what a client sends.
+//! - [`timestamp`]: moments, written and read.
 //! - [`server_message`]: relays and responses, written and read.
+//! - [`query`]: what a query asks for, and the answers, written and read.
 
 pub mod client_message;
 pub mod error;
 pub mod field;
 pub mod header;
+pub mod query;
 pub mod server_message;
+pub mod timestamp;
 
 #[cfg(test)]
 mod tests;
 
 pub use client_message::{Chat, ClientMessage, Fault, Inherited, Parsed, Request};
 pub use error::{BodyKind, HeaderError, MessageError};
-pub use field::{ContentType, Field, MessageType, Status, parse_number, push_number};
+pub use field::{ContentType, Extensions, Field, MessageType, Status, parse_number, push_number};
 pub use header::ReadError;
+pub use query::Query;
 pub use server_message::{Content, Relay, Response, ServerMessage};
+pub use timestamp::Timestamp;

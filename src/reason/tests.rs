@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::*;
 use crate::text::Excerpt;
 use crate::wire::error::BodyKind;
-use crate::wire::field::{Field, MessageType};
+use crate::wire::field::{Extensions, Field, MessageType};
 
 fn quote(input: &str) -> Excerpt {
     Excerpt::of(input.as_bytes())
@@ -131,8 +131,18 @@ fn each_error_of_a_message_has_its_words() {
             "Content-Length 1025 is over the limit of 1024 bytes for a query body",
         ),
         (
-            E::UnknownQuery { body: quote("who") },
+            E::UnknownQuery { body: quote("who"), extensions: Extensions::Off },
             "query \"who\" is unknown: expected no body (UIDs), self, names or files",
+        ),
+        (
+            E::UnknownQuery { body: quote("who"), extensions: Extensions::On },
+            "query \"who\" is unknown: expected no body (UIDs), self, names, files, features, \
+             extended, history N or history N after K",
+        ),
+        (
+            E::BadHistory { body: quote("history x") },
+            "query \"history x\" does not say which part of the history: expected history N or \
+             history N after K, decimal digits for both, N at least 1",
         ),
         (
             E::BadFileId { value: quote("x") },
@@ -198,6 +208,7 @@ fn each_error_of_the_room_and_of_the_stage_has_its_words() {
             R::ReachedNobody { uid: Uid(12), cause: Cause::Reset }.into(),
             "the message reached nobody: client 12 has left: the connection was reset",
         ),
+        (R::HistoryOff.into(), "this server keeps no history (--history 0)"),
         (
             S::NoSuchFile { id: FileId(3) }.into(),
             "no file 3 is staged for you; query with the body files lists yours",
@@ -308,6 +319,7 @@ fn every_variant_has_a_row(reason: &Fatal, refusal: &Refusal, cause: Cause) {
             | MessageError::BadContentType { .. }
             | MessageError::BodyTooLong { .. }
             | MessageError::UnknownQuery { .. }
+            | MessageError::BadHistory { .. }
             | MessageError::BadFileId { .. } => {}
             MessageError::Nickname(
                 NicknameError::Empty
@@ -325,7 +337,8 @@ fn every_variant_has_a_row(reason: &Fatal, refusal: &Refusal, cause: Cause) {
         Refusal::Room(
             RoomError::NeverConnected { .. }
             | RoomError::HasLeft { .. }
-            | RoomError::ReachedNobody { .. },
+            | RoomError::ReachedNobody { .. }
+            | RoomError::HistoryOff,
         )
         | Refusal::Stage(
             StageError::NoSuchFile { .. }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{AdmissionError, Cause, Fatal, Refusal, RoomError, StageError};
 use crate::text::{EXTENSION_LIMIT, NICKNAME_LIMIT, NicknameError, TextError};
 use crate::wire::error::{BodyKind, HeaderError, MessageError};
-use crate::wire::field::{Field, LINE_LIMIT, LINES_LIMIT};
+use crate::wire::field::{Extensions, Field, LINE_LIMIT, LINES_LIMIT};
 
 const TYPES: &str = "chat, query, fetch, nickname or bye";
 const LENGTH_HINT: &str = "without it the end of the body is not known";
@@ -145,9 +145,19 @@ impl fmt::Display for MessageError {
                     BodyKind::Short(message_type) => write!(f, "{} body", message_type.name()),
                 }
             }
-            MessageError::UnknownQuery { body } => write!(
+            MessageError::UnknownQuery { body, extensions } => {
+                let known = match extensions {
+                    Extensions::Off => "self, names or files",
+                    Extensions::On => {
+                        "self, names, files, features, extended, history N or history N after K"
+                    }
+                };
+                write!(f, "query \"{body}\" is unknown: expected no body (UIDs), {known}")
+            }
+            MessageError::BadHistory { body } => write!(
                 f,
-                "query \"{body}\" is unknown: expected no body (UIDs), self, names or files"
+                "query \"{body}\" does not say which part of the history: expected history N or \
+                 history N after K, decimal digits for both, N at least 1"
             ),
             MessageError::BadFileId { value } => {
                 write!(
@@ -216,6 +226,7 @@ impl fmt::Display for RoomError {
                 write!(f, "client {uid} has left: {cause}")
             }
             RoomError::HasLeft { uid, cause: None } => write!(f, "client {uid} has left"),
+            RoomError::HistoryOff => f.write_str("this server keeps no history (--history 0)"),
             RoomError::ReachedNobody { uid, cause } => {
                 write!(f, "the message reached nobody: client {uid} has left: {cause}")
             }

@@ -4,15 +4,17 @@ use std::fmt::Display;
 
 use log::debug;
 
-use super::{Ending, Session};
+use super::{EXTENSIONS, Ending, Session};
 use crate::ids::Uid;
 use crate::reason::{Refusal, RoomError, StageError};
-use crate::room::{list_files, list_names, list_uids};
 use crate::stage::Arrival;
-use crate::text::{Excerpt, Extension, Nickname, Visible, check_text};
+use crate::text::{Extension, Nickname, Visible, check_text};
 use crate::wire::client_message::parse_file_id;
+use crate::wire::query::{self, FileLine};
 use crate::wire::server_message::encode_refusal;
-use crate::wire::{BodyKind, Content, Inherited, MessageError, MessageType, Response, Status};
+use crate::wire::{
+    BodyKind, Content, Inherited, MessageError, MessageType, Query, Response, Status,
+};
 
 /// The largest body of a query, a fetch or a nickname message, in bytes.
 const SHORT_BODY_LIMIT: u64 = 1024;
@@ -160,21 +162,23 @@ impl<'a> Session<'a> {
     pub(super) fn query(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Refusal> {
         let room = self.shared.delivery.room();
         let own = self.outbox.uid();
-        let answer = match body.trim_ascii() {
-            b"" => list_uids(&room.uids()),
-            b"self" => list_uids(&[own]),
-            #[cfg(test)]
-            b"panic" => panic!("injected by a test"),
-            b"names" => list_names(&room.names()),
-            b"files" => {
+        let answer = match Query::parse(body, EXTENSIONS)? {
+            Query::Uids => query::encode_uids(room.uids()),
+            Query::OwnUid => query::encode_uids([own]),
+            Query::Names => query::encode_names(room.names()),
+            Query::Files => {
                 let files = self.shared.stage.list(own);
-                list_files(
-                    files
-                        .iter()
-                        .map(|(id, file)| (*id, file.extension.as_str(), file.len, file.from)),
-                )
+                query::encode_files(files.iter().map(|(id, file)| FileLine {
+                    id: *id,
+                    content_type: file.extension.as_str(),
+                    len: file.len,
+                    from: file.from,
+                    name: None,
+                }))
             }
-            other => return Err(MessageError::UnknownQuery { body: Excerpt::of(other) }.into()),
+            Query::Features | Query::Extended | Query::History { .. } => {
+                return Err(Query::unknown(body, EXTENSIONS).into());
+            }
         };
         self.respond(inherited, &answer);
         Ok(())

@@ -3,7 +3,7 @@
 //! Which type an error has says what becomes of the session (P2): it ends with a [`HeaderError`],
 //! and goes on after a [`MessageError`].
 
-use super::field::{Field, MessageType};
+use super::field::{Extensions, Field, MessageType};
 use crate::text::{Excerpt, NicknameError, TextError};
 
 /// Why a header cannot be read, or leaves the end of its message unknown: fatal (P2).
@@ -112,6 +112,13 @@ pub enum MessageError {
     },
     /// A query asks for something unknown.
     UnknownQuery {
+        /// The body as it came.
+        body: Excerpt,
+        /// What the server offers, and so what it could have been.
+        extensions: Extensions,
+    },
+    /// A query for the history with something else than one or two numbers.
+    BadHistory {
         /// The body as it came.
         body: Excerpt,
     },

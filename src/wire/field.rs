@@ -38,6 +38,15 @@ pub enum Field {
     ContentLength,
 }
 
+/// Whether a server offers what goes beyond the draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extensions {
+    /// Nothing but the draft, and the queries for `self`, `names` and `files`.
+    Off,
+    /// The queries for `features`, `extended` and `history`.
+    On,
+}
+
 /// Who may send a field. What the other side sends of it is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SentBy {
