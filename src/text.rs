@@ -57,6 +57,13 @@ pub enum NicknameError {
     },
     /// Not UTF-8.
     NotUtf8,
+    /// The body ends inside a character: its length is a wrong count.
+    CutsCharacter {
+        /// The length of the body in bytes.
+        len: usize,
+        /// How many bytes the line has behind the body, where that is known.
+        rest: Option<usize>,
+    },
     /// Not ASCII, where only ASCII is allowed.
     NotAscii,
     /// A character that may not stand in a nickname.
@@ -74,6 +81,20 @@ pub enum TextError {
         /// Where, in bytes from the body's start.
         at: usize,
     },
+    /// The body ends inside a character: its length is a wrong count.
+    CutsCharacter {
+        /// Where the character begins, in bytes from the body's start.
+        at: usize,
+        /// The length of the body in bytes.
+        len: usize,
+        /// How many bytes the line has behind the body, where that is known.
+        rest: Option<usize>,
+    },
+    /// The body ends in a carriage return, so inside a CR LF: its length is a wrong count.
+    CutsLineEnding {
+        /// The length of the body in bytes; at least 1.
+        len: usize,
+    },
     /// Not ASCII, where only ASCII is allowed.
     NotAscii {
         /// Where, in bytes from the body's start.
@@ -88,6 +109,46 @@ pub enum TextError {
     },
 }
 
+impl NicknameError {
+    /// The same, knowing what came `behind` the body: see [`TextError::before`].
+    pub fn before(self, behind: &[u8]) -> NicknameError {
+        match self {
+            NicknameError::CutsCharacter { len, .. } => match rest_of_line(behind) {
+                Ok(rest) => NicknameError::CutsCharacter { len, rest },
+                Err(NoRest) => NicknameError::NotUtf8,
+            },
+            other => other,
+        }
+    }
+}
+
+impl TextError {
+    /// The same, knowing what came `behind` the body, if anything did yet: whether a character that
+    /// is not whole goes on there, and how much of its line there is.
+    pub fn before(self, behind: &[u8]) -> TextError {
+        match self {
+            TextError::CutsCharacter { at, len, .. } => match rest_of_line(behind) {
+                Ok(rest) => TextError::CutsCharacter { at, len, rest },
+                Err(NoRest) => TextError::NotUtf8 { at },
+            },
+            other => other,
+        }
+    }
+}
+
+/// What came behind a body is not the rest of a character.
+struct NoRest;
+
+/// How many bytes there are to the end of the line, its ending aside; `None` where it has not come.
+fn rest_of_line(behind: &[u8]) -> Result<Option<usize>, NoRest> {
+    let is_rest_of_character = |byte: &u8| (0x80..0xc0).contains(byte);
+    if !behind.first().is_none_or(is_rest_of_character) {
+        return Err(NoRest);
+    }
+    let end = behind.iter().position(|&byte| byte == b'\n');
+    Ok(end.map(|end| behind[..end].strip_suffix(b"\r").map_or(end, <[u8]>::len)))
+}
+
 /// A client's nickname (§2.3.1.3): 1 to 64 bytes of one line, which can never add a header line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nickname(Arc<str>);
@@ -99,7 +160,10 @@ impl Nickname {
     /// Where it is empty, longer than [`NICKNAME_LIMIT`], not text of `charset`, or holds a
     /// character that breaks a line, controls a terminal or turns the direction of the text.
     pub fn parse(body: &[u8], charset: Charset) -> Result<Nickname, NicknameError> {
-        let text = str::from_utf8(body).map_err(|_| NicknameError::NotUtf8)?;
+        let text = str::from_utf8(body).map_err(|error| match error.error_len() {
+            Some(_) => NicknameError::NotUtf8,
+            None => NicknameError::CutsCharacter { len: body.len(), rest: None },
+        })?;
         let name = text.trim_matches(is_space);
         if name.is_empty() {
             return Err(NicknameError::Empty);
@@ -184,7 +248,10 @@ pub fn check_text(body: &[u8], charset: Charset) -> Result<(), TextError> {
         return Ok(());
     }
     let text =
-        str::from_utf8(body).map_err(|error| TextError::NotUtf8 { at: error.valid_up_to() })?;
+        str::from_utf8(body).map_err(|error| match (error.valid_up_to(), error.error_len()) {
+            (at, Some(_)) => TextError::NotUtf8 { at },
+            (at, None) => TextError::CutsCharacter { at, len: body.len(), rest: None },
+        })?;
     if charset == Charset::Ascii
         && let Some(at) = body.iter().position(|byte| !byte.is_ascii())
     {
@@ -196,6 +263,9 @@ pub fn check_text(body: &[u8], charset: Charset) -> Result<(), TextError> {
         _ => c.is_control(),
     };
     match text.char_indices().find(refused) {
+        Some((at, '\r')) if at + 1 == body.len() => {
+            Err(TextError::CutsLineEnding { len: body.len() })
+        }
         Some((at, character)) => Err(TextError::Character { at, character }),
         None => Ok(()),
     }
@@ -318,7 +388,7 @@ mod tests {
         check("\u{fc}\u{1f600}\u{202e}".as_bytes(), utf8, Ok(()));
         let character = |at, character| Err(TextError::Character { at, character });
         check(b"a\rb", utf8, character(1, '\r'));
-        check(b"a\r", utf8, character(1, '\r'));
+        check(b"a\r", utf8, Err(TextError::CutsLineEnding { len: 2 }));
         check(b"\x07", utf8, character(0, '\x07'));
         check(b"ab\0", utf8, character(2, '\0'));
         check(b"\x1b[31m", utf8, character(0, '\x1b'));
@@ -327,6 +397,37 @@ mod tests {
         check(b"ab\xff", utf8, Err(TextError::NotUtf8 { at: 2 }));
         check("ab\u{e9}".as_bytes(), Charset::Ascii, Err(TextError::NotAscii { at: 2 }));
         check(b"ab", Charset::Ascii, Ok(()));
+    }
+
+    #[test]
+    fn a_length_that_ends_inside_a_character_is_told_from_what_is_not_utf8() {
+        // P2: a reason is written for the person who must correct the message.
+        let cuts = |rest| TextError::CutsCharacter { at: 1, len: 2, rest };
+        let not_utf8 = TextError::NotUtf8 { at: 1 };
+        let cases: [(&[u8], &[u8], TextError); 7] = [
+            (b"h\xc3", b"", cuts(None)),
+            (b"h\xc3", b"\xa9llo", cuts(None)),
+            (b"h\xc3", b"\xa9llo\nTo", cuts(Some(4))),
+            (b"h\xc3", b"\xa9\r\n", cuts(Some(1))),
+            // Latin-1, counted right.
+            (b"h\xe9", b"\n", not_utf8.clone()),
+            (b"h\xe9", b"Message-Type", not_utf8.clone()),
+            (b"h\xffo", b"\xa9", not_utf8),
+        ];
+        for (body, behind, expected) in cases {
+            let got = check_text(body, Charset::Utf8).map_err(|error| error.before(behind));
+            assert_eq!(got, Err(expected), "{}", behind.escape_ascii());
+            let got = Nickname::parse(body, Charset::Utf8).map_err(|error| error.before(behind));
+            let expected = match got {
+                Err(NicknameError::NotUtf8) => TextError::NotUtf8 { at: 1 },
+                Err(NicknameError::CutsCharacter { len, rest }) => {
+                    TextError::CutsCharacter { at: 1, len, rest }
+                }
+                other => panic!("{other:?}"),
+            };
+            let got = check_text(body, Charset::Utf8).map_err(|error| error.before(behind));
+            assert_eq!(got, Err(expected), "{}", behind.escape_ascii());
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io;
 
 use super::BODY_LIMIT;
 use crate::ids::{FileId, Uid};
+use crate::reason::CLOSED;
 use crate::wire::HeaderError;
 
 /// What arrives without having been asked for.
@@ -115,7 +116,10 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Lost::Closed => f.write_str("the server closed the connection"),
-            Lost::Refused(reason) => write!(f, "the server closed the connection: {reason}"),
+            Lost::Refused(reason) => {
+                let reason = reason.strip_suffix(CLOSED).unwrap_or(reason);
+                write!(f, "the server closed the connection: {reason}")
+            }
             Lost::Reset => f.write_str("the connection was reset"),
             Lost::TimedOut => f.write_str("the server no longer answers"),
             Lost::Failed(kind) => write!(f, "the connection failed: {kind}"),

@@ -39,8 +39,9 @@ fn each_error_of_a_header_has_its_words() {
         ),
         (
             E::UnknownFirstField { line: quote("u?") },
-            "\"u?\" does not begin a message: expected a field such as Message-Type; if these are \
-             stray bytes after a body, the last Content-Length was too small",
+            "\"u?\" does not begin a message: expected header lines such as Message-Type chat, \
+             Message-ID 1 and Content-Length 5, then an empty line, then the 5 bytes hello; if \
+             these are stray bytes after a body, the last Content-Length was too small",
         ),
         (
             E::BadFieldName { name: quote("a_b") },
@@ -159,6 +160,15 @@ fn each_error_of_a_nickname_has_its_words() {
         (E::Empty, "the nickname is empty: expected 1 to 64 bytes of text"),
         (E::TooLong { len: 65 }, "a nickname of 65 bytes is over the limit of 64 bytes"),
         (E::NotUtf8, "the nickname is not UTF-8 text"),
+        (
+            E::CutsCharacter { len: 2, rest: None },
+            "Content-Length 2 ends inside a character: it counts bytes, not characters",
+        ),
+        (
+            E::CutsCharacter { len: 2, rest: Some(1) },
+            "Content-Length 2 ends inside a character: it counts bytes, not characters; the rest \
+             of the line has 1 byte",
+        ),
         (E::NotAscii, "the nickname is not ASCII, and this server takes ASCII alone"),
         (
             E::Character { character: '\u{202e}' },
@@ -174,6 +184,21 @@ fn each_error_of_a_text_has_its_words() {
     use TextError as E;
     check(&[
         (E::NotUtf8 { at: 2 }, "the text is not UTF-8 at byte 2; share a file to send other bytes"),
+        (
+            E::CutsCharacter { at: 1, len: 2, rest: None },
+            "Content-Length 2 ends inside a character, at byte 1 of the text: it counts bytes, not \
+             characters",
+        ),
+        (
+            E::CutsCharacter { at: 1, len: 2, rest: Some(4) },
+            "Content-Length 2 ends inside a character, at byte 1 of the text: it counts bytes, not \
+             characters; the rest of the line has 4 bytes",
+        ),
+        (
+            E::CutsLineEnding { len: 6 },
+            "Content-Length 6 ends inside a line ending, between carriage return and linefeed: it \
+             counts both, so give 7 with the linefeed or 5 without the two",
+        ),
         (
             E::NotAscii { at: 2 },
             "the text is not ASCII at byte 2, and this server takes ASCII alone",
@@ -233,31 +258,44 @@ fn each_fatal_reason_has_its_words() {
     // P2.
     use Fatal as F;
     check(&[
-        (F::Header(HeaderError::LineTooLong), "a header line is over the limit of 1024 bytes"),
+        (
+            F::Header(HeaderError::LineTooLong),
+            "a header line is over the limit of 1024 bytes; the connection is closed",
+        ),
         (
             F::EndedInHeader,
-            "the connection ended inside a header: an empty line ends a header; nothing was relayed",
+            "the connection ended inside a header: an empty line ends a header; nothing was relayed; the \
+             connection is closed",
         ),
         (
             F::EndedInBody { missing: 7, declared: 20 },
-            "the connection ended 7 bytes short of Content-Length 20; nothing was relayed",
+            "the connection ended 7 bytes short of Content-Length 20; nothing was relayed; the \
+             connection is closed",
         ),
         (
             F::Silent { waited: Duration::from_secs(120) },
-            "nothing came for 120 seconds inside a message; nothing was relayed",
+            "nothing came for 120 seconds inside a message; nothing was relayed; the \
+             connection is closed",
         ),
-        (F::Stopping, "the server is stopping; the message was not whole and was not relayed"),
+        (
+            F::Stopping,
+            "the server is stopping; the message was not whole and was not relayed; the \
+             connection is closed",
+        ),
         (
             F::Admission(AdmissionError::RoomFull { limit: 1000 }),
-            "the room is full: 1000 clients are connected; try again later",
+            "the room is full: 1000 clients are connected; try again later; the \
+             connection is closed",
         ),
         (
             F::Admission(AdmissionError::HostFull { limit: 40 }),
-            "40 clients are connected from your address, which is the limit; try again later",
+            "40 clients are connected from your address, which is the limit; try again later; the \
+             connection is closed",
         ),
         (
             F::Admission(AdmissionError::NoResources),
-            "the server has no room for another client at the moment; try again later",
+            "the server has no room for another client at the moment; try again later; the \
+             connection is closed",
         ),
     ]);
 }
@@ -325,11 +363,14 @@ fn every_variant_has_a_row(reason: &Fatal, refusal: &Refusal, cause: Cause) {
                 NicknameError::Empty
                 | NicknameError::TooLong { .. }
                 | NicknameError::NotUtf8
+                | NicknameError::CutsCharacter { .. }
                 | NicknameError::NotAscii
                 | NicknameError::Character { .. },
             ) => {}
             MessageError::Text(
                 TextError::NotUtf8 { .. }
+                | TextError::CutsCharacter { .. }
+                | TextError::CutsLineEnding { .. }
                 | TextError::NotAscii { .. }
                 | TextError::Character { .. },
             ) => {}

@@ -2,13 +2,26 @@
 
 use std::fmt;
 
-use super::{AdmissionError, Cause, Fatal, Refusal, RoomError, StageError};
+use super::{AdmissionError, CLOSED, Cause, Fatal, Refusal, RoomError, StageError};
 use crate::text::{EXTENSION_LIMIT, NICKNAME_LIMIT, NicknameError, TextError};
 use crate::wire::error::{BodyKind, HeaderError, MessageError};
 use crate::wire::field::{Extensions, Field, LINE_LIMIT, LINES_LIMIT};
 
 const TYPES: &str = "chat, query, fetch, nickname or bye";
+const EXAMPLE: &str = "header lines such as Message-Type chat, Message-ID 1 and Content-Length 5, \
+                       then an empty line, then the 5 bytes hello";
 const LENGTH_HINT: &str = "without it the end of the body is not known";
+
+const COUNTS_BYTES: &str = "it counts bytes, not characters";
+
+/// Says how many bytes the line still has behind the body, where that is known.
+fn write_rest(f: &mut fmt::Formatter<'_>, rest: Option<usize>) -> fmt::Result {
+    match rest {
+        Some(1) => f.write_str("; the rest of the line has 1 byte"),
+        Some(rest) => write!(f, "; the rest of the line has {rest} bytes"),
+        None => Ok(()),
+    }
+}
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,7 +36,7 @@ impl fmt::Display for Refusal {
 impl fmt::Display for Fatal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fatal::Header(error) => error.fmt(f),
+            Fatal::Header(error) => write!(f, "{error}"),
             Fatal::EndedInHeader => f.write_str(
                 "the connection ended inside a header: an empty line ends a header; \
                  nothing was relayed",
@@ -41,8 +54,9 @@ impl fmt::Display for Fatal {
             Fatal::Stopping => {
                 f.write_str("the server is stopping; the message was not whole and was not relayed")
             }
-            Fatal::Admission(error) => error.fmt(f),
-        }
+            Fatal::Admission(error) => write!(f, "{error}"),
+        }?;
+        f.write_str(CLOSED)
     }
 }
 
@@ -64,7 +78,7 @@ impl fmt::Display for HeaderError {
             }
             HeaderError::UnknownFirstField { line } => write!(
                 f,
-                "\"{line}\" does not begin a message: expected a field such as Message-Type; \
+                "\"{line}\" does not begin a message: expected {EXAMPLE}; \
                  if these are stray bytes after a body, the last Content-Length was too small"
             ),
             HeaderError::BadFieldName { name } => write!(
@@ -181,6 +195,10 @@ impl fmt::Display for NicknameError {
                 write!(f, "a nickname of {len} bytes is over the limit of {NICKNAME_LIMIT} bytes")
             }
             NicknameError::NotUtf8 => f.write_str("the nickname is not UTF-8 text"),
+            NicknameError::CutsCharacter { len, rest } => {
+                write!(f, "Content-Length {len} ends inside a character: {COUNTS_BYTES}")?;
+                write_rest(f, *rest)
+            }
             NicknameError::NotAscii => {
                 f.write_str("the nickname is not ASCII, and this server takes ASCII alone")
             }
@@ -203,6 +221,21 @@ impl fmt::Display for TextError {
             TextError::NotAscii { at } => {
                 write!(f, "the text is not ASCII at byte {at}, and this server takes ASCII alone")
             }
+            TextError::CutsCharacter { at, len, rest } => {
+                write!(
+                    f,
+                    "Content-Length {len} ends inside a character, at byte {at} of the text: \
+                     {COUNTS_BYTES}"
+                )?;
+                write_rest(f, *rest)
+            }
+            TextError::CutsLineEnding { len } => write!(
+                f,
+                "Content-Length {len} ends inside a line ending, between carriage return and \
+                 linefeed: it counts both, so give {} with the linefeed or {} without the two",
+                len + 1,
+                len - 1
+            ),
             TextError::Character { at, character: '\r' } => {
                 write!(f, "a carriage return without a linefeed after it at byte {at} of the text")
             }

@@ -36,6 +36,11 @@ impl<'a> Input<'a> {
         Input { reader, delivery, unflushed: false, said_to_all: false }
     }
 
+    /// What has come behind that which was read.
+    pub(super) fn buffered(&self) -> &[u8] {
+        self.reader.buffer()
+    }
+
     fn flush_before_waiting(&mut self) {
         if self.unflushed && self.reader.buffer().is_empty() {
             self.unflushed = false;

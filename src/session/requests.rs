@@ -43,7 +43,7 @@ impl<'a> Session<'a> {
         }
         self.read_body(body_len, inherited)?;
         let relayed = check_text(&self.body, self.shared.config.charset)
-            .map_err(Refusal::from)
+            .map_err(|error| Refusal::from(error.before(self.input.buffered())))
             .and_then(|()| Ok(self.relay(to, Content::Text(&self.body), inherited)?));
         match relayed {
             Ok(unflushed) => self.added(to, unflushed),
@@ -216,7 +216,8 @@ impl<'a> Session<'a> {
         body: &[u8],
         inherited: Inherited,
     ) -> Result<(), Refusal> {
-        let nickname = Nickname::parse(body, self.shared.config.charset)?;
+        let nickname = Nickname::parse(body, self.shared.config.charset)
+            .map_err(|error| error.before(self.input.buffered()))?;
         let uid = self.outbox.uid();
         self.shared.delivery.room().set_nickname(uid, &nickname);
         debug!("client {uid}: is now \"{}\"", Visible(nickname.as_str()));
