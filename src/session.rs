@@ -21,8 +21,8 @@ use crate::server::{Seat, Shared};
 use crate::text::Nickname;
 use crate::wire::client_message::read_client_message;
 use crate::wire::{
-    Chat, ClientMessage, ContentType, Extensions, Fault, Inherited, MessageType, Parsed, ReadError,
-    Request,
+    Accepts, Chat, ClientMessage, ContentType, Extensions, Fault, Inherited, MessageType, Parsed,
+    ReadError, Request,
 };
 
 pub(crate) use self::input::SILENCE_LIMIT;
@@ -114,7 +114,9 @@ impl<'a> Session<'a> {
             if self.shared.is_stop_overdue() {
                 return Ending::Stopping;
             }
-            let read = read_client_message(&mut self.input, &mut self.line);
+            let charset = self.shared.config.charset;
+            let accepts = Accepts { extensions: EXTENSIONS, charset };
+            let read = read_client_message(&mut self.input, &mut self.line, accepts);
             let carried_out = match read {
                 Ok(Some(Parsed::Message(message))) => self.carry_out(message),
                 Ok(Some(Parsed::Refused { error, inherited, body_len })) => self
@@ -169,10 +171,10 @@ impl<'a> Session<'a> {
             self.trace(&request, inherited, body_len);
         }
         match request {
-            Request::Chat(Chat { to, content_type: ContentType::Text }) => {
+            Request::Chat(Chat { to, content_type: ContentType::Text, .. }) => {
                 self.relay_text(to, inherited, body_len)
             }
-            Request::Chat(Chat { to, content_type: ContentType::File(extension) }) => {
+            Request::Chat(Chat { to, content_type: ContentType::File(extension), .. }) => {
                 self.share(to, &extension, inherited, body_len)
             }
             Request::Query => self.short(MessageType::Query, inherited, body_len, Self::query),
@@ -188,7 +190,7 @@ impl<'a> Session<'a> {
         let uid = self.outbox.uid();
         let id = inherited.id;
         match request {
-            Request::Chat(Chat { to, content_type }) => {
+            Request::Chat(Chat { to, content_type, .. }) => {
                 let kind = content_type.as_str();
                 match to {
                     Some(to) => trace!("client {uid}: chat {id} to {to}, {kind}, {body_len} bytes"),

@@ -12,6 +12,9 @@ pub const NICKNAME_LIMIT: usize = 64;
 /// The longest filename extension, in bytes.
 pub const EXTENSION_LIMIT: usize = 32;
 
+/// The longest name of a file, in bytes.
+pub const FILE_NAME_LIMIT: usize = 200;
+
 /// Which characters people may use (`--ascii`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Charset {
@@ -109,6 +112,29 @@ pub enum TextError {
     },
 }
 
+/// Why something is no name of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileNameError {
+    /// Nothing but white space.
+    Empty,
+    /// Longer than [`FILE_NAME_LIMIT`].
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// Not UTF-8.
+    NotUtf8,
+    /// Not ASCII, where only ASCII is allowed.
+    NotAscii,
+    /// `.` or `..`, which name directories.
+    Dots,
+    /// A character that may not stand in it.
+    Character {
+        /// The character.
+        character: char,
+    },
+}
+
 impl NicknameError {
     /// The same, knowing what came `behind` the body: see [`TextError::before`].
     pub fn before(self, behind: &[u8]) -> NicknameError {
@@ -193,7 +219,44 @@ impl AsRef<str> for Nickname {
     }
 }
 
-/// White space that may stand around a nickname: ASCII's, and Unicode's spaces of one line.
+/// The name that its sharer gave to a file: 1 to 200 bytes of one line, never a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileName(Arc<str>);
+
+impl FileName {
+    /// Takes a name from the value of `File-Name`; white space around it is dropped.
+    ///
+    /// # Errors
+    /// Where it is empty, longer than [`FILE_NAME_LIMIT`], not text of `charset`, `.` or `..`, or
+    /// holds a character that separates directories, breaks a line, controls a terminal or turns the
+    /// direction of the text.
+    pub fn parse(value: &[u8], charset: Charset) -> Result<FileName, FileNameError> {
+        let text = str::from_utf8(value).map_err(|_| FileNameError::NotUtf8)?;
+        let name = text.trim_matches(is_space);
+        if charset == Charset::Ascii && !name.is_ascii() {
+            return Err(FileNameError::NotAscii);
+        }
+        if name.len() > FILE_NAME_LIMIT {
+            return Err(FileNameError::TooLong { len: name.len() });
+        }
+        let refused = |&c: &char| {
+            matches!(c, '/' | '\\') || c.is_control() || breaks_line(c) || turns_direction(c)
+        };
+        match (name, name.chars().find(refused)) {
+            ("", _) => Err(FileNameError::Empty),
+            ("." | "..", _) => Err(FileNameError::Dots),
+            (_, Some(character)) => Err(FileNameError::Character { character }),
+            (_, None) => Ok(FileName(name.into())),
+        }
+    }
+
+    /// The name, without a directory.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// White space that may stand around a nickname or a name: ASCII's, and Unicode's spaces of one line.
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
         || (c.is_whitespace() && !c.is_control() && !breaks_line(c))
@@ -374,6 +437,33 @@ mod tests {
         for value in bad {
             assert_eq!(Extension::parse(value.as_bytes()), None, "{value:?}");
         }
+    }
+
+    #[test]
+    fn names_of_files_are_one_line_and_never_paths() {
+        let check = |value: &[u8], expected: Result<&str, FileNameError>| {
+            let got = FileName::parse(value, Charset::Utf8);
+            let got = got.as_ref().map(FileName::as_str).map_err(Clone::clone);
+            assert_eq!(got, expected, "{}", value.escape_ascii());
+        };
+        for good in ["Makefile", "holiday plan.pdf", ".profile", "...", "a..b", "-rf", "caf\u{e9}"]
+        {
+            check(good.as_bytes(), Ok(good));
+        }
+        check("\u{3000} \u{1f600}.png \t".as_bytes(), Ok("\u{1f600}.png"));
+        check(&[b'a'; 200], Ok(&"a".repeat(200)));
+        check(&[b'a'; 201], Err(FileNameError::TooLong { len: 201 }));
+        check("\u{3000}".as_bytes(), Err(FileNameError::Empty));
+        check(b"\xff.pdf", Err(FileNameError::NotUtf8));
+        check(b".", Err(FileNameError::Dots));
+        check(b" .. ", Err(FileNameError::Dots));
+        let bad = "/\\\0\t\r\x07\x1b\x7f\u{85}\u{9b}\u{2028}\u{2029}\u{202e}\u{2066}\u{200f}";
+        for character in bad.chars() {
+            let error = FileNameError::Character { character };
+            check(format!("a{character}b").as_bytes(), Err(error));
+        }
+        let not_ascii = FileName::parse("caf\u{e9}".as_bytes(), Charset::Ascii);
+        assert_eq!(not_ascii, Err(FileNameError::NotAscii));
     }
 
     #[test]

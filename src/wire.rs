@@ -27,10 +27,10 @@ pub mod timestamp;
 #[cfg(test)]
 mod tests;
 
-pub use client_message::{Chat, ClientMessage, Fault, Inherited, Parsed, Request};
+pub use client_message::{Accepts, Chat, ClientMessage, Fault, Inherited, Parsed, Request};
 pub use error::{BodyKind, HeaderError, MessageError};
 pub use field::{ContentType, Extensions, Field, MessageType, Status, parse_number, push_number};
 pub use header::ReadError;
 pub use query::Query;
-pub use server_message::{Content, Relay, Response, ServerMessage};
+pub use server_message::{Content, Extra, News, Notice, Relay, Response, ServerMessage};
 pub use timestamp::Timestamp;

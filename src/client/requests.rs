@@ -33,7 +33,7 @@ impl Client {
         text: &[u8],
         on_answer: impl FnOnce(Outcome) + Send + 'static,
     ) {
-        let chat = Request::Chat(Chat { to, content_type: ContentType::Text });
+        let chat = Request::Chat(Chat { to, content_type: ContentType::Text, file_name: None });
         self.request(chat, text, None, Box::new(on_answer));
     }
 
@@ -118,7 +118,8 @@ impl Client {
         len: u64,
         on_progress: &mut dyn FnMut(u64),
     ) -> Result<FileId, Failure> {
-        let chat = Request::Chat(Chat { to, content_type: ContentType::File(extension.clone()) });
+        let content_type = ContentType::File(extension.clone());
+        let chat = Request::Chat(Chat { to, content_type, file_name: None });
         let (on_answer, answered) = answer_channel();
         let mut writing = self.shared.writing.lock();
         let id = self.begin(&mut writing, chat, len, &[], None, Box::new(on_answer));

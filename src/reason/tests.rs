@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::*;
-use crate::text::Excerpt;
+use crate::text::{Excerpt, FileNameError};
 use crate::wire::error::BodyKind;
 use crate::wire::field::{Extensions, Field, MessageType};
 
@@ -18,7 +18,8 @@ fn check<E: Display>(cases: &[(E, &str)]) {
         let words = value.to_string();
         assert_eq!(words, *expected);
         assert!(words.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{words:?}");
-        assert!(!words.ends_with('.') && words.len() <= 400, "{words:?}");
+        assert!(words.ends_with(" .. ") || words.ends_with("..") || !words.ends_with('.'));
+        assert!(words.len() <= 400, "{words:?}");
     }
 }
 
@@ -173,6 +174,28 @@ fn each_error_of_a_nickname_has_its_words() {
         (
             E::Character { character: '\u{202e}' },
             "U+202E may not stand in a nickname: one line, no control characters, nothing that \
+             turns the direction of text",
+        ),
+    ]);
+}
+
+#[test]
+fn each_error_of_a_file_name_has_its_words() {
+    // P2: what was got, what was expected.
+    use FileNameError as E;
+    check(&[
+        (E::Empty, "File-Name is empty: expected 1 to 200 bytes of text"),
+        (E::TooLong { len: 201 }, "File-Name of 201 bytes is over the limit of 200 bytes"),
+        (E::NotUtf8, "File-Name is not UTF-8 text"),
+        (E::NotAscii, "File-Name is not ASCII, and this server takes ASCII alone"),
+        (E::Dots, "File-Name names a directory: expected the name of a file, not . or .."),
+        (
+            E::Character { character: '/' },
+            "File-Name holds /: expected the name alone, without its directories",
+        ),
+        (
+            E::Character { character: '\u{7}' },
+            "U+0007 may not stand in File-Name: one line, no control characters, nothing that \
              turns the direction of text",
         ),
     ]);
@@ -366,6 +389,14 @@ fn every_variant_has_a_row(reason: &Fatal, refusal: &Refusal, cause: Cause) {
                 | NicknameError::CutsCharacter { .. }
                 | NicknameError::NotAscii
                 | NicknameError::Character { .. },
+            ) => {}
+            MessageError::FileName(
+                FileNameError::Empty
+                | FileNameError::TooLong { .. }
+                | FileNameError::NotUtf8
+                | FileNameError::NotAscii
+                | FileNameError::Dots
+                | FileNameError::Character { .. },
             ) => {}
             MessageError::Text(
                 TextError::NotUtf8 { .. }

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::{AdmissionError, CLOSED, Cause, Fatal, Refusal, RoomError, StageError};
-use crate::text::{EXTENSION_LIMIT, NICKNAME_LIMIT, NicknameError, TextError};
+use crate::text::{
+    EXTENSION_LIMIT, FILE_NAME_LIMIT, FileNameError, NICKNAME_LIMIT, NicknameError, TextError,
+};
 use crate::wire::error::{BodyKind, HeaderError, MessageError};
 use crate::wire::field::{Extensions, Field, LINE_LIMIT, LINES_LIMIT};
 
@@ -181,6 +183,7 @@ impl fmt::Display for MessageError {
             }
             MessageError::Nickname(error) => error.fmt(f),
             MessageError::Text(error) => error.fmt(f),
+            MessageError::FileName(error) => error.fmt(f),
         }
     }
 }
@@ -249,6 +252,36 @@ impl fmt::Display for TextError {
     }
 }
 
+impl fmt::Display for FileNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FileNameError::Empty => {
+                write!(f, "File-Name is empty: expected 1 to {FILE_NAME_LIMIT} bytes of text")
+            }
+            FileNameError::TooLong { len } => {
+                write!(f, "File-Name of {len} bytes is over the limit of {FILE_NAME_LIMIT} bytes")
+            }
+            FileNameError::NotUtf8 => f.write_str("File-Name is not UTF-8 text"),
+            FileNameError::NotAscii => {
+                f.write_str("File-Name is not ASCII, and this server takes ASCII alone")
+            }
+            FileNameError::Dots => {
+                f.write_str("File-Name names a directory: expected the name of a file, not . or ..")
+            }
+            FileNameError::Character { character: character @ ('/' | '\\') } => write!(
+                f,
+                "File-Name holds {character}: expected the name alone, without its directories"
+            ),
+            FileNameError::Character { character } => write!(
+                f,
+                "U+{:04X} may not stand in File-Name: one line, no control characters, nothing \
+                 that turns the direction of text",
+                u32::from(*character)
+            ),
+        }
+    }
+}
+
 impl fmt::Display for RoomError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -307,9 +340,10 @@ impl fmt::Display for AdmissionError {
     }
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Cause {
+    /// The words of the protocol (P4, chat).
+    pub fn words(self) -> &'static str {
+        match self {
             Cause::SaidBye => "it said bye",
             Cause::Closed => "it closed the connection",
             Cause::Reset => "the connection was reset",
@@ -321,6 +355,12 @@ impl fmt::Display for Cause {
             Cause::Removed => "the operator removed it",
             Cause::ServerFailed => "the server failed to serve it",
             Cause::ServerStopped => "the server stopped",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
     }
 }

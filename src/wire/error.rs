@@ -4,7 +4,7 @@
 //! and goes on after a [`MessageError`].
 
 use super::field::{Extensions, Field, MessageType};
-use crate::text::{Excerpt, NicknameError, TextError};
+use crate::text::{Excerpt, FileNameError, NicknameError, TextError};
 
 /// Why a header cannot be read, or leaves the end of its message unknown: fatal (P2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,11 +131,19 @@ pub enum MessageError {
     Nickname(NicknameError),
     /// The body of a text is none.
     Text(TextError),
+    /// The value of `File-Name` is no name of a file.
+    FileName(FileNameError),
 }
 
 impl From<NicknameError> for MessageError {
     fn from(error: NicknameError) -> MessageError {
         MessageError::Nickname(error)
+    }
+}
+
+impl From<FileNameError> for MessageError {
+    fn from(error: FileNameError) -> MessageError {
+        MessageError::FileName(error)
     }
 }
 

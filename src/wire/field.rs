@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of lines and messages: what is read and written is up to the files beside it.
 
-use crate::text::{EXTENSION_LIMIT, Extension, NICKNAME_LIMIT};
+use crate::text::{EXTENSION_LIMIT, Extension, FILE_NAME_LIMIT, NICKNAME_LIMIT};
 
 /// The longest header line, in bytes, without its line ending.
 ///
@@ -15,7 +15,7 @@ pub const LINE_LIMIT: usize = 1024;
 /// The draft knows nine fields; the rest is room for fields of others, which are ignored.
 pub const LINES_LIMIT: usize = 32;
 
-/// The nine fields that the draft has, in both directions (§2.1.1.1, §2.2.1).
+/// The fields: the nine that the draft has, in both directions (§2.1.1.1, §2.2.1), and those beyond it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
     /// `Status`: a response, and how it went.
@@ -36,6 +36,21 @@ pub enum Field {
     ContentType,
     /// `Content-Length`.
     ContentLength,
+    /// `File-Name`: the name that its sharer gave to a file.
+    FileName,
+    /// `Sequence`: a message's place in the one order of public messages.
+    Sequence,
+    /// `Time`: when the server accepted a message.
+    Time,
+}
+
+/// Whether the draft has a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It has. Repeated, such a field is an error (P1).
+    Draft,
+    /// It has not: a message never begins with such a field.
+    Beyond,
 }
 
 /// Whether a server offers what goes beyond the draft.
@@ -43,7 +58,7 @@ pub enum Field {
 pub enum Extensions {
     /// Nothing but the draft, and the queries for `self`, `names` and `files`.
     Off,
-    /// The queries for `features`, `extended` and `history`.
+    /// The queries for `features`, `extended` and `history`, and `File-Name` in a chat.
     On,
 }
 
@@ -63,41 +78,47 @@ pub enum Holds {
     Ascii,
     /// UTF-8, of which ASCII is a part (P1).
     Utf8,
+    /// Any bytes but a linefeed: the header goes on, and what is wrong is found when the value
+    /// matters.
+    Any,
 }
 
 /// A row of the table.
 struct Row {
     field: Field,
     name: &'static str,
+    origin: Origin,
     sent_by: SentBy,
     holds: Holds,
     /// The longest value in bytes, where it is shorter than a line.
     limit: Option<usize>,
 }
 
-const fn row(
-    field: Field,
-    name: &'static str,
-    sent_by: SentBy,
-    holds: Holds,
-    limit: Option<usize>,
-) -> Row {
-    Row { field, name, sent_by, holds, limit }
-}
-
 /// Every field, in the order of [`Field`]. A number may have leading zeros, so only its line limits it.
 #[rustfmt::skip]
-static TABLE: [Row; 9] = [
-    row(Field::Status,         "Status",          SentBy::Server, Holds::Ascii, None),
-    row(Field::MessageType,    "Message-Type",    SentBy::Both,   Holds::Ascii, None),
-    row(Field::MessageId,      "Message-ID",      SentBy::Both,   Holds::Ascii, None),
-    row(Field::To,             "To",              SentBy::Both,   Holds::Ascii, None),
-    row(Field::From,           "From",            SentBy::Server, Holds::Ascii, None),
-    row(Field::SenderNickname, "Sender-Nickname", SentBy::Server, Holds::Utf8,  Some(NICKNAME_LIMIT)),
-    row(Field::FileId,         "File-ID",         SentBy::Server, Holds::Ascii, None),
-    row(Field::ContentType,    "Content-Type",    SentBy::Both,   Holds::Ascii, Some(EXTENSION_LIMIT)),
-    row(Field::ContentLength,  "Content-Length",  SentBy::Both,   Holds::Ascii, None),
-];
+static TABLE: [Row; 12] = {
+    use {Field as F, Holds::*, Origin::*, SentBy::*};
+    const fn row(field: F, name: &'static str, origin: Origin, sent_by: SentBy, holds: Holds, limit: Option<usize>) -> Row {
+        Row { field, name, origin, sent_by, holds, limit }
+    }
+    [
+        row(F::Status,         "Status",          Draft,  Server, Ascii, None),
+        row(F::MessageType,    "Message-Type",    Draft,  Both,   Ascii, None),
+        row(F::MessageId,      "Message-ID",      Draft,  Both,   Ascii, None),
+        row(F::To,             "To",              Draft,  Both,   Ascii, None),
+        row(F::From,           "From",            Draft,  Server, Ascii, None),
+        row(F::SenderNickname, "Sender-Nickname", Draft,  Server, Utf8,  Some(NICKNAME_LIMIT)),
+        row(F::FileId,         "File-ID",         Draft,  Server, Ascii, None),
+        row(F::ContentType,    "Content-Type",    Draft,  Both,   Ascii, Some(EXTENSION_LIMIT)),
+        row(F::ContentLength,  "Content-Length",  Draft,  Both,   Ascii, None),
+        row(F::FileName,       "File-Name",       Beyond, Both,   Any,   Some(FILE_NAME_LIMIT)),
+        row(F::Sequence,       "Sequence",        Beyond, Server, Ascii, None),
+        row(F::Time,           "Time",            Beyond, Server, Ascii, Some(TIMESTAMP_LEN)),
+    ]
+};
+
+/// The length of a moment as it is written, in bytes.
+pub(super) const TIMESTAMP_LEN: usize = 24;
 
 impl Field {
     fn row(self) -> &'static Row {
@@ -107,6 +128,11 @@ impl Field {
     /// The name as the draft spells it.
     pub fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// Whether the draft has it.
+    pub fn origin(self) -> Origin {
+        self.row().origin
     }
 
     /// Who may send it.

@@ -1,16 +1,18 @@
-//! The grammar in tables, each case read whole and again in pieces; and as properties: what is
-//! encoded decodes to itself, and no input makes a reader panic or hold more than its limits.
+//! The grammar in tables, each case read whole and again in pieces; what the server writes; and in
+//! `properties`: what is encoded decodes to itself, and no input makes a reader panic or hold more
+//! than its limits.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use proptest::prelude::*;
-
 use super::client_message::{encode_client_message, parse_file_id, read_client_message};
 use super::field::{LINE_LIMIT, LINES_LIMIT};
-use super::server_message::{encode_refusal, read_server_message};
 use super::*;
 use crate::ids::{FileId, MessageId, Uid};
 use crate::text::{Charset, Excerpt, Nickname};
+
+mod file_name;
+mod properties;
+mod server_message;
 
 /// Hands out its bytes in pieces of the given sizes, one after the other and again.
 struct Pieces<'a> {
@@ -44,9 +46,9 @@ enum Read1 {
     Nothing,
 }
 
-fn read_one(input: &mut impl BufRead) -> Read1 {
+fn read_one(input: &mut impl BufRead, accepts: Accepts) -> Read1 {
     let mut line = Vec::new();
-    let read = read_client_message(input, &mut line);
+    let read = read_client_message(input, &mut line, accepts);
     assert!(line.capacity() <= 4 * LINE_LIMIT, "the line buffer holds {}", line.capacity());
     match read {
         Ok(Some(Parsed::Message(message))) => Read1::Message(message),
@@ -62,10 +64,19 @@ fn read_one(input: &mut impl BufRead) -> Read1 {
     }
 }
 
-/// Reads `input` whole, byte by byte and in odd pieces; each time `expected` must come out.
+const DRAFT: Accepts = Accepts { extensions: Extensions::Off, charset: Charset::Utf8 };
+const EXTENDED: Accepts = Accepts { extensions: Extensions::On, charset: Charset::Utf8 };
+
+/// Reads `input` as any server does: see [`check_with`].
 fn check(input: &[u8], expected: &Read1) {
+    check_with(DRAFT, input, expected);
+    check_with(EXTENDED, input, expected);
+}
+
+/// Reads `input` whole, byte by byte and in odd pieces; each time `expected` must come out.
+fn check_with(accepts: Accepts, input: &[u8], expected: &Read1) {
     for sizes in [vec![usize::MAX], vec![1], vec![3, 1, 7]] {
-        let got = read_one(&mut in_pieces(input, sizes.clone()));
+        let got = read_one(&mut in_pieces(input, sizes.clone()), accepts);
         assert_eq!(&got, expected, "in pieces of {sizes:?}: {}", input.escape_ascii());
     }
 }
@@ -83,7 +94,7 @@ fn message(request: Request, message_type: MessageType, id: u64, body_len: u64) 
 
 fn chat(to: Option<u64>, content_type: &str, id: u64, body_len: u64) -> Read1 {
     let content_type = ContentType::parse(content_type.as_bytes()).unwrap();
-    let chat = Chat { to: to.map(Uid), content_type };
+    let chat = Chat { to: to.map(Uid), content_type, file_name: None };
     message(Request::Chat(chat), MessageType::Chat, id, body_len)
 }
 
@@ -378,7 +389,7 @@ fn silence_between_messages_is_told_from_silence_inside_one() {
     }
     for (sent, expected) in [("", false), ("\n\r\n", false), ("M", true), ("To 1\n", true)] {
         let mut input = BufReader::new(Silent(sent.as_bytes()));
-        match read_client_message(&mut input, &mut Vec::new()) {
+        match read_client_message(&mut input, &mut Vec::new(), EXTENDED) {
             Err(Fault { error: ReadError::TimedOut { inside }, .. }) => {
                 assert_eq!(inside, expected, "{sent:?}");
             }
@@ -396,7 +407,7 @@ fn a_dead_connection_is_not_taken_for_a_silent_one() {
             Err(io::ErrorKind::TimedOut.into())
         }
     }
-    match read_client_message(&mut BufReader::new(Dead), &mut Vec::new()) {
+    match read_client_message(&mut BufReader::new(Dead), &mut Vec::new(), EXTENDED) {
         Err(Fault { error: ReadError::Failed(_), .. }) => {}
         other => panic!("{other:?}"),
     }
@@ -408,164 +419,5 @@ fn file_ids_are_digits_with_white_space_around() {
     for body in [&b""[..], b"x", b"1 2", b"-1"] {
         let value = Excerpt::of(body);
         assert_eq!(parse_file_id(body), Err(MessageError::BadFileId { value }));
-    }
-}
-
-#[test]
-fn server_messages_are_written_as_the_draft_shows_them() {
-    let tom = Nickname::parse(b"Tom", Charset::Utf8).unwrap();
-    let jpg = ContentType::parse(b"jpg").unwrap();
-    let ContentType::File(jpg) = jpg else { panic!("{jpg:?}") };
-    let encoded = |relay: Relay<'_>| {
-        let mut out = Vec::new();
-        relay.encode(&mut out);
-        String::from_utf8(out).unwrap()
-    };
-    let text = Content::Text(b"How are you?");
-    let file = Content::File { id: FileId(10), extension: &jpg, len: 3000 };
-    assert_eq!(
-        encoded(Relay { to: None, from: Uid(9527), nickname: Some(&tom), content: text }),
-        "Message-Type chat\r\nFrom 9527\r\nSender-Nickname Tom\r\nContent-Type text\r\n\
-         Content-Length 12\r\n\r\nHow are you?"
-    );
-    assert_eq!(
-        encoded(Relay { to: Some(Uid(12)), from: Uid(7), nickname: None, content: file }),
-        "Message-Type chat\r\nTo 12\r\nFrom 7\r\nFile-ID 10\r\nContent-Type jpg\r\n\
-         Content-Length 3000\r\n\r\n"
-    );
-    let response = Response {
-        file_id: Some(FileId(10)),
-        ..Response::text(Status::Ok, inherited(MessageType::Chat, 25))
-    };
-    let mut out = Vec::new();
-    response.encode(b"", &mut out);
-    assert_eq!(
-        String::from_utf8(out).unwrap(),
-        "Status Ok\r\nMessage-Type chat\r\nMessage-ID 25\r\nFile-ID 10\r\nContent-Type text\r\n\
-         Content-Length 0\r\n\r\n"
-    );
-    let mut out = Vec::new();
-    encode_refusal(UNKNOWN, &HeaderError::TooManyLines, &mut out);
-    assert!(out.starts_with(b"Status Error\r\nMessage-Type unknown\r\nMessage-ID 0\r\n"));
-    assert!(out.ends_with(b"\n"));
-}
-
-fn any_content_type() -> impl Strategy<Value = ContentType> {
-    prop_oneof![
-        Just(ContentType::Text),
-        "[A-Za-z0-9_+-]{1,10}(\\.[A-Za-z0-9_+-]{1,5}){0,3}".prop_filter_map("text", |value| {
-            ContentType::parse(value.as_bytes()).filter(|parsed| *parsed != ContentType::Text)
-        }),
-    ]
-}
-
-fn any_client_message() -> impl Strategy<Value = ClientMessage> {
-    let chat = (proptest::option::of(any::<u64>()), any_content_type())
-        .prop_map(|(to, content_type)| Request::Chat(Chat { to: to.map(Uid), content_type }));
-    let request = prop_oneof![
-        (chat, Just(MessageType::Chat)),
-        Just((Request::Query, MessageType::Query)),
-        Just((Request::Fetch, MessageType::Fetch)),
-        Just((Request::Nickname, MessageType::Nickname)),
-        Just((Request::Bye, MessageType::Bye)),
-    ];
-    (request, any::<u64>(), any::<u64>()).prop_map(|((request, message_type), id, body_len)| {
-        ClientMessage { request, inherited: inherited(message_type, id), body_len }
-    })
-}
-
-proptest! {
-    #[test]
-    fn a_client_message_decodes_to_itself(
-        message in any_client_message(),
-        sizes in proptest::collection::vec(1usize..40, 1..8),
-    ) {
-        let mut encoded = Vec::new();
-        encode_client_message(&message, &mut encoded);
-        prop_assert_eq!(read_one(&mut in_pieces(&encoded, sizes)), Read1::Message(message));
-    }
-
-    #[test]
-    fn a_relay_decodes_to_itself(
-        to in proptest::option::of(any::<u64>()),
-        from in any::<u64>(),
-        nickname in proptest::option::of("[^\\p{C}\\s]{1,8}( [^\\p{C}\\s]{1,8})?"),
-        content_type in any_content_type(),
-        file_id in any::<u64>(),
-        body in proptest::collection::vec(any::<u8>(), 0..300),
-        sizes in proptest::collection::vec(1usize..40, 1..8),
-    ) {
-        let nickname = nickname.and_then(|name| Nickname::parse(name.as_bytes(), Charset::Utf8).ok());
-        let (content, is_file) = match &content_type {
-            ContentType::Text => (Content::Text(&body), false),
-            ContentType::File(extension) => {
-                (Content::File { id: FileId(file_id), extension, len: body.len() as u64 }, true)
-            }
-        };
-        let to = to.map(Uid);
-        let mut encoded = Vec::new();
-        Relay { to, from: Uid(from), nickname: nickname.as_ref(), content }.encode(&mut encoded);
-        let mut input = in_pieces(&encoded, sizes);
-        let expected = ServerMessage::Relay {
-            to,
-            from: Uid(from),
-            nickname: nickname.map(|name| name.as_str().to_string()),
-            file_id: is_file.then_some(FileId(file_id)),
-            content_type: content_type.as_str().to_string(),
-            len: body.len() as u64,
-        };
-        let got = read_server_message(&mut input, &mut Vec::new()).unwrap().unwrap();
-        prop_assert_eq!(got.body_len(), if is_file { 0 } else { body.len() as u64 });
-        prop_assert_eq!(got, expected);
-        let mut rest = Vec::new();
-        input.read_to_end(&mut rest).unwrap();
-        prop_assert_eq!(rest, if is_file { Vec::new() } else { body });
-    }
-
-    #[test]
-    fn a_response_decodes_to_itself(
-        ok in any::<bool>(),
-        message_type in proptest::sample::select(vec![
-            None, Some(MessageType::Chat), Some(MessageType::Query), Some(MessageType::Fetch),
-            Some(MessageType::Nickname),
-        ]),
-        id in any::<u64>(),
-        file_id in proptest::option::of(any::<u64>()),
-        content_type in any_content_type(),
-        body in proptest::collection::vec(any::<u8>(), 0..300),
-        sizes in proptest::collection::vec(1usize..40, 1..8),
-    ) {
-        let status = if ok { Status::Ok } else { Status::Error };
-        let inherited = Inherited { message_type, id: MessageId(id) };
-        let file_id = file_id.map(FileId);
-        let mut encoded = Vec::new();
-        Response { status, inherited, file_id, content_type: content_type.as_str() }
-            .encode(&body, &mut encoded);
-        let mut input = in_pieces(&encoded, sizes);
-        let got = read_server_message(&mut input, &mut Vec::new()).unwrap().unwrap();
-        let len = body.len() as u64;
-        let content_type = content_type.as_str().to_string();
-        prop_assert_eq!(got, ServerMessage::Response { status, inherited, file_id, content_type, len });
-    }
-
-    #[test]
-    fn no_bytes_make_a_reader_panic_or_read_differently_in_pieces(
-        bytes in proptest::collection::vec(
-            prop_oneof![
-                any::<u8>().prop_map(|byte| vec![byte]),
-                proptest::sample::select(vec![
-                    "Message-Type ", "Message-ID ", "Content-Length ", "To ", "Status Ok", "chat",
-                    "query", "\n", "\r\n", "1", ":", " ",
-                ]).prop_map(|token| token.as_bytes().to_vec()),
-            ],
-            0..200,
-        ),
-        sizes in proptest::collection::vec(1usize..40, 1..8),
-    ) {
-        let bytes = bytes.concat();
-        let whole = read_one(&mut &bytes[..]);
-        prop_assert_eq!(read_one(&mut in_pieces(&bytes, sizes.clone())), whole);
-        // Reading a server message from the same bytes must end as well, one way or the other.
-        let _ = read_server_message(&mut in_pieces(&bytes, sizes), &mut Vec::new());
     }
 }

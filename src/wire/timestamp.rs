@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::field::parse_number;
+use super::field::{TIMESTAMP_LEN, parse_number};
 
 const DAY_MILLIS: u64 = 86_400_000;
 
@@ -32,7 +32,7 @@ impl Timestamp {
         let number = |from: usize, to: usize| parse_number(value.get(from..to)?);
         let marks =
             [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
-        if value.len() != 24 || !marks.iter().all(|&(at, mark)| value[at] == mark) {
+        if value.len() != TIMESTAMP_LEN || !marks.iter().all(|&(at, mark)| value[at] == mark) {
             return None;
         }
         let days = days_of(number(0, 4)?, number(5, 7)?, number(8, 10)?)?;

@@ -11,13 +11,16 @@ use multichat::text::{Charset, Nickname, check_text};
 use multichat::wire::client_message::read_client_message;
 use multichat::wire::server_message::read_server_message;
 use multichat::wire::{
-    Chat, ClientMessage, ContentType, Fault, Inherited, Parsed, ReadError, Request, ServerMessage,
+    Accepts, Chat, ClientMessage, ContentType, Extensions, Fault, Inherited, Parsed, ReadError,
+    Request, ServerMessage,
 };
 
 use super::{DEADLINE, MAX_FILE, MAX_TEXT};
 
 /// The longest body of a query, a fetch or a nickname message.
 const SHORT_BODY_LIMIT: u64 = 1024;
+
+const ACCEPTS: Accepts = Accepts { extensions: Extensions::Off, charset: Charset::Utf8 };
 
 pub(super) struct Stranger {
     uid: Uid,
@@ -121,7 +124,7 @@ impl Due {
 
     /// Reads a message; `None` where nothing behind it counts.
     fn read(&mut self, rest: &mut &[u8]) -> Option<()> {
-        match read_client_message(rest, &mut Vec::new()) {
+        match read_client_message(rest, &mut Vec::new(), ACCEPTS) {
             Ok(None) => None,
             Ok(Some(Parsed::Message(ClientMessage { request: Request::Bye, .. }))) => {
                 self.is_closed = true;
@@ -153,7 +156,7 @@ impl Due {
                     self.nickname = Some(nickname.as_str().to_string());
                 }
             }
-            Request::Chat(Chat { to, content_type }) => {
+            Request::Chat(Chat { to, content_type, .. }) => {
                 let content = match content_type {
                     ContentType::Text if len <= MAX_TEXT => match check_text(body, Charset::Utf8) {
                         Ok(()) => Content::Text(String::from_utf8_lossy(body).into_owned()),
