@@ -6,7 +6,7 @@
 //! streamed, in both directions.
 //!
 //! The server is not trusted: what it sends is held up to a limit alone, and is to be shown with care
-//! ([`crate::text::Shown`]). Knows nothing of terminals and flags.
+//! ([`crate::text::TerminalSafe`]). Knows nothing of terminals and flags.
 
 mod outcome;
 mod reader;

@@ -1,19 +1,20 @@
-//! What people type: nicknames, filename extensions, texts, and how to show them safely.
+//! What people type: filename extensions, texts, and how to show them safely; in `name`, nicknames
+//! and the names of files.
 //!
 //! A type that exists here is valid: it is built by a checked constructor alone. Nothing in here
 //! does I/O.
 
-use std::fmt::{self, Write as _};
-use std::sync::Arc;
+mod name;
+mod unicode;
 
-/// The longest nickname, in bytes: it stands in the header of every message of its owner.
-pub const NICKNAME_LIMIT: usize = 64;
+use std::fmt::{self, Write as _};
+
+pub use self::name::{
+    FILE_NAME_LIMIT, FileName, FileNameError, NICKNAME_LIMIT, Nickname, NicknameError,
+};
 
 /// The longest filename extension, in bytes.
 pub const EXTENSION_LIMIT: usize = 32;
-
-/// The longest name of a file, in bytes.
-pub const FILE_NAME_LIMIT: usize = 200;
 
 /// Which characters people may use (`--ascii`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,34 +47,6 @@ impl fmt::Display for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
-}
-
-/// Why something is no nickname (P4, nickname).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NicknameError {
-    /// Nothing but white space.
-    Empty,
-    /// Longer than [`NICKNAME_LIMIT`].
-    TooLong {
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// Not UTF-8.
-    NotUtf8,
-    /// The body ends inside a character: its length is a wrong count.
-    CutsCharacter {
-        /// The length of the body in bytes.
-        len: usize,
-        /// How many bytes the line has behind the body, where that is known.
-        rest: Option<usize>,
-    },
-    /// Not ASCII, where only ASCII is allowed.
-    NotAscii,
-    /// A character that may not stand in a nickname.
-    Character {
-        /// The character.
-        character: char,
-    },
 }
 
 /// Why something is no text (P4, chat).
@@ -112,42 +85,6 @@ pub enum TextError {
     },
 }
 
-/// Why something is no name of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileNameError {
-    /// Nothing but white space.
-    Empty,
-    /// Longer than [`FILE_NAME_LIMIT`].
-    TooLong {
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// Not UTF-8.
-    NotUtf8,
-    /// Not ASCII, where only ASCII is allowed.
-    NotAscii,
-    /// `.` or `..`, which name directories.
-    Dots,
-    /// A character that may not stand in it.
-    Character {
-        /// The character.
-        character: char,
-    },
-}
-
-impl NicknameError {
-    /// The same, knowing what came `behind` the body: see [`TextError::before`].
-    pub fn before(self, behind: &[u8]) -> NicknameError {
-        match self {
-            NicknameError::CutsCharacter { len, .. } => match rest_of_line(behind) {
-                Ok(rest) => NicknameError::CutsCharacter { len, rest },
-                Err(NoRest) => NicknameError::NotUtf8,
-            },
-            other => other,
-        }
-    }
-}
-
 impl TextError {
     /// The same, knowing what came `behind` the body, if anything did yet: whether a character that
     /// is not whole goes on there, and how much of its line there is.
@@ -173,93 +110,6 @@ fn rest_of_line(behind: &[u8]) -> Result<Option<usize>, NoRest> {
     }
     let end = behind.iter().position(|&byte| byte == b'\n');
     Ok(end.map(|end| behind[..end].strip_suffix(b"\r").map_or(end, <[u8]>::len)))
-}
-
-/// A client's nickname (§2.3.1.3): 1 to 64 bytes of one line, which can never add a header line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nickname(Arc<str>);
-
-impl Nickname {
-    /// Takes a nickname from the body of a message; white space around it is dropped.
-    ///
-    /// # Errors
-    /// Where it is empty, longer than [`NICKNAME_LIMIT`], not text of `charset`, or holds a
-    /// character that breaks a line, controls a terminal or turns the direction of the text.
-    pub fn parse(body: &[u8], charset: Charset) -> Result<Nickname, NicknameError> {
-        let text = str::from_utf8(body).map_err(|error| match error.error_len() {
-            Some(_) => NicknameError::NotUtf8,
-            None => NicknameError::CutsCharacter { len: body.len(), rest: None },
-        })?;
-        let name = text.trim_matches(is_space);
-        if name.is_empty() {
-            return Err(NicknameError::Empty);
-        }
-        if name.len() > NICKNAME_LIMIT {
-            return Err(NicknameError::TooLong { len: name.len() });
-        }
-        if charset == Charset::Ascii && !name.is_ascii() {
-            return Err(NicknameError::NotAscii);
-        }
-        let refused = |c: &char| c.is_control() || breaks_line(*c) || turns_direction(*c);
-        match name.chars().find(refused) {
-            Some(character) => Err(NicknameError::Character { character }),
-            None => Ok(Nickname(name.into())),
-        }
-    }
-
-    /// The nickname as its owner sees it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl AsRef<str> for Nickname {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-/// The name that its sharer gave to a file: 1 to 200 bytes of one line, never a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileName(Arc<str>);
-
-impl FileName {
-    /// Takes a name from the value of `File-Name`; white space around it is dropped.
-    ///
-    /// # Errors
-    /// Where it is empty, longer than [`FILE_NAME_LIMIT`], not text of `charset`, `.` or `..`, or
-    /// holds a character that separates directories, breaks a line, controls a terminal or turns the
-    /// direction of the text.
-    pub fn parse(value: &[u8], charset: Charset) -> Result<FileName, FileNameError> {
-        let text = str::from_utf8(value).map_err(|_| FileNameError::NotUtf8)?;
-        let name = text.trim_matches(is_space);
-        if charset == Charset::Ascii && !name.is_ascii() {
-            return Err(FileNameError::NotAscii);
-        }
-        if name.len() > FILE_NAME_LIMIT {
-            return Err(FileNameError::TooLong { len: name.len() });
-        }
-        let refused = |&c: &char| {
-            matches!(c, '/' | '\\') || c.is_control() || breaks_line(c) || turns_direction(c)
-        };
-        match (name, name.chars().find(refused)) {
-            ("", _) => Err(FileNameError::Empty),
-            ("." | "..", _) => Err(FileNameError::Dots),
-            (_, Some(character)) => Err(FileNameError::Character { character }),
-            (_, None) => Ok(FileName(name.into())),
-        }
-    }
-
-    /// The name, without a directory.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// White space that may stand around a nickname or a name: ASCII's, and Unicode's spaces of one line.
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\n')
-        || (c.is_whitespace() && !c.is_control() && !breaks_line(c))
 }
 
 /// Unicode's line and paragraph separators; ASCII's are control characters.
@@ -334,11 +184,13 @@ pub fn check_text(body: &[u8], charset: Charset) -> Result<(), TextError> {
     }
 }
 
+pub use {Escaped as Visible, TerminalSafe as Shown};
+
 /// Shows a stranger's text on one line: whatever could move a cursor, break the line or turn the
 /// text's direction is written as an escape (`\n`, `\u{1b}`).
-pub struct Visible<'a>(pub &'a str);
+pub struct Escaped<'a>(pub &'a str);
 
-impl fmt::Display for Visible<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
             if c == '\\' || c.is_control() || breaks_line(c) || turns_direction(c) {
@@ -351,11 +203,11 @@ impl fmt::Display for Visible<'_> {
     }
 }
 
-/// Shows a stranger's text to a person at a terminal: as [`Visible`], but a backslash is itself, and
+/// Shows a stranger's text to a person at a terminal: as [`Escaped`], but a backslash is itself, and
 /// a tab four spaces.
-pub struct Shown<'a>(pub &'a str);
+pub struct TerminalSafe<'a>(pub &'a str);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for TerminalSafe<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
             match c {
@@ -373,40 +225,6 @@ impl fmt::Display for Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nicknames_are_one_short_harmless_line() {
-        let check = |body: &[u8], expected: Result<&str, NicknameError>| {
-            let got = Nickname::parse(body, Charset::Utf8);
-            let got = got.as_ref().map(Nickname::as_str).map_err(Clone::clone);
-            assert_eq!(got, expected, "{:?}", String::from_utf8_lossy(body));
-        };
-        check(b"Tom", Ok("Tom"));
-        check(b" \t\r\nTom Sawyer\r\n", Ok("Tom Sawyer"));
-        check("Zo\u{eb} \u{1f600}\u{3000}".as_bytes(), Ok("Zo\u{eb} \u{1f600}"));
-        check(&[b'a'; 64], Ok(&"a".repeat(64)));
-        check(&[b'a'; 65], Err(NicknameError::TooLong { len: 65 }));
-        check(b"", Err(NicknameError::Empty));
-        check(b" \n", Err(NicknameError::Empty));
-        check(b"\xff", Err(NicknameError::NotUtf8));
-        let character = |character| Err(NicknameError::Character { character });
-        check(b"a\nFrom 1", character('\n'));
-        check(b"a\rb", character('\r'));
-        check(b"a\tb", character('\t'));
-        check(b"a\0b", character('\0'));
-        check(b"a\x1b[2J", character('\x1b'));
-        check(b"a\x7f", character('\x7f'));
-        check("a\u{9b}b".as_bytes(), character('\u{9b}'));
-        check("a\u{85}".as_bytes(), character('\u{85}'));
-        check("a\u{2028}b".as_bytes(), character('\u{2028}'));
-        check("a\u{2029}".as_bytes(), character('\u{2029}'));
-        check("\u{202e}moT".as_bytes(), character('\u{202e}'));
-        check("\u{2066}x".as_bytes(), character('\u{2066}'));
-        assert_eq!(
-            Nickname::parse("Zo\u{eb}".as_bytes(), Charset::Ascii),
-            Err(NicknameError::NotAscii)
-        );
-    }
 
     #[test]
     fn extensions_are_never_paths() {
@@ -437,33 +255,6 @@ mod tests {
         for value in bad {
             assert_eq!(Extension::parse(value.as_bytes()), None, "{value:?}");
         }
-    }
-
-    #[test]
-    fn names_of_files_are_one_line_and_never_paths() {
-        let check = |value: &[u8], expected: Result<&str, FileNameError>| {
-            let got = FileName::parse(value, Charset::Utf8);
-            let got = got.as_ref().map(FileName::as_str).map_err(Clone::clone);
-            assert_eq!(got, expected, "{}", value.escape_ascii());
-        };
-        for good in ["Makefile", "holiday plan.pdf", ".profile", "...", "a..b", "-rf", "caf\u{e9}"]
-        {
-            check(good.as_bytes(), Ok(good));
-        }
-        check("\u{3000} \u{1f600}.png \t".as_bytes(), Ok("\u{1f600}.png"));
-        check(&[b'a'; 200], Ok(&"a".repeat(200)));
-        check(&[b'a'; 201], Err(FileNameError::TooLong { len: 201 }));
-        check("\u{3000}".as_bytes(), Err(FileNameError::Empty));
-        check(b"\xff.pdf", Err(FileNameError::NotUtf8));
-        check(b".", Err(FileNameError::Dots));
-        check(b" .. ", Err(FileNameError::Dots));
-        let bad = "/\\\0\t\r\x07\x1b\x7f\u{85}\u{9b}\u{2028}\u{2029}\u{202e}\u{2066}\u{200f}";
-        for character in bad.chars() {
-            let error = FileNameError::Character { character };
-            check(format!("a{character}b").as_bytes(), Err(error));
-        }
-        let not_ascii = FileName::parse("caf\u{e9}".as_bytes(), Charset::Ascii);
-        assert_eq!(not_ascii, Err(FileNameError::NotAscii));
     }
 
     #[test]
@@ -522,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_strangers_text_is_shown_and_never_obeyed() {
-        let shown = Visible("a\nb\x1b[2J\u{9b}\u{202e}\\ \u{e9}").to_string();
+        let shown = Escaped("a\nb\x1b[2J\u{9b}\u{202e}\\ \u{e9}").to_string();
         assert_eq!(shown, "a\\nb\\u{1b}[2J\\u{9b}\\u{202e}\\\\ \u{e9}");
     }
 }

@@ -158,7 +158,10 @@ fn each_error_of_a_nickname_has_its_words() {
     // P4, nickname.
     use NicknameError as E;
     check(&[
-        (E::Empty, "the nickname is empty: expected 1 to 64 bytes of text"),
+        (
+            E::Empty,
+            "the nickname shows nothing: expected 1 to 64 bytes of text, at least one visible character",
+        ),
         (E::TooLong { len: 65 }, "a nickname of 65 bytes is over the limit of 64 bytes"),
         (E::NotUtf8, "the nickname is not UTF-8 text"),
         (
@@ -175,6 +178,12 @@ fn each_error_of_a_nickname_has_its_words() {
             E::Character { character: '\u{202e}' },
             "U+202E may not stand in a nickname: one line, no control characters, nothing that \
              turns the direction of text",
+        ),
+        (
+            E::Invisible { character: '\u{200b}' },
+            "U+200B shows nothing where it stands in the nickname: joiners may stand between \
+             letters that they change and inside an emoji, variation selectors behind an emoji or \
+             an ideograph, and nothing else that is invisible",
         ),
     ]);
 }
@@ -388,7 +397,8 @@ fn every_variant_has_a_row(reason: &Fatal, refusal: &Refusal, cause: Cause) {
                 | NicknameError::NotUtf8
                 | NicknameError::CutsCharacter { .. }
                 | NicknameError::NotAscii
-                | NicknameError::Character { .. },
+                | NicknameError::Character { .. }
+                | NicknameError::Invisible { .. },
             ) => {}
             MessageError::FileName(
                 FileNameError::Empty

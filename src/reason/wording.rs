@@ -191,9 +191,11 @@ impl fmt::Display for MessageError {
 impl fmt::Display for NicknameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NicknameError::Empty => {
-                write!(f, "the nickname is empty: expected 1 to {NICKNAME_LIMIT} bytes of text")
-            }
+            NicknameError::Empty => write!(
+                f,
+                "the nickname shows nothing: expected 1 to {NICKNAME_LIMIT} bytes of text, at \
+                 least one visible character"
+            ),
             NicknameError::TooLong { len } => {
                 write!(f, "a nickname of {len} bytes is over the limit of {NICKNAME_LIMIT} bytes")
             }
@@ -209,6 +211,13 @@ impl fmt::Display for NicknameError {
                 f,
                 "U+{:04X} may not stand in a nickname: one line, no control characters, \
                  nothing that turns the direction of text",
+                u32::from(*character)
+            ),
+            NicknameError::Invisible { character } => write!(
+                f,
+                "U+{:04X} shows nothing where it stands in the nickname: joiners may stand between \
+                 letters that they change and inside an emoji, variation selectors behind an emoji \
+                 or an ideograph, and nothing else that is invisible",
                 u32::from(*character)
             ),
         }

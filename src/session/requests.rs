@@ -8,7 +8,7 @@ use super::{EXTENSIONS, Ending, Session};
 use crate::ids::Uid;
 use crate::reason::{Refusal, RoomError, StageError};
 use crate::stage::Arrival;
-use crate::text::{Extension, Nickname, Visible, check_text};
+use crate::text::{Escaped, Extension, Nickname, check_text};
 use crate::wire::client_message::parse_file_id;
 use crate::wire::query::{self, FileLine};
 use crate::wire::server_message::encode_refusal;
@@ -220,7 +220,7 @@ impl<'a> Session<'a> {
             .map_err(|error| error.before(self.input.buffered()))?;
         let uid = self.outbox.uid();
         self.shared.delivery.room().set_nickname(uid, &nickname);
-        debug!("client {uid}: is now \"{}\"", Visible(nickname.as_str()));
+        debug!("client {uid}: is now \"{}\"", Escaped(nickname.as_str()));
         self.respond(inherited, nickname.as_str().as_bytes());
         self.nickname = Some(nickname);
         Ok(())
