@@ -4,6 +4,7 @@
 //!
 //! The server is in the same process, the connections are real. A panic in any thread ends the run.
 
+mod judge;
 mod stranger;
 
 use std::io::{self, Write};
