@@ -70,7 +70,7 @@ impl Stranger {
         self.stream.set_read_timeout(Some(DEADLINE)).expect("set an option");
         match self.stream.read_to_end(&mut self.got) {
             Ok(_) => assert_eq!(answered(&self.got), due.answers),
-            // The server does not wait for ever for those whom it reads no longer.
+            // The server does not wait for ever for a client that it reads no longer.
             Err(error) if error.kind() == ErrorKind::ConnectionReset && due.is_closed => {}
             Err(error) => panic!("{error}"),
         }
