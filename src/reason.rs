@@ -129,6 +129,8 @@ pub enum StageError {
     },
     /// The files that are arriving at the same time leave no room for this one.
     Busy,
+    /// The file came more slowly than it had to, and others needed its room (P5).
+    ShareTooSlow,
     /// The server could not write the file.
     StoreFailed,
     /// The server could not read the file.

@@ -278,6 +278,11 @@ fn each_error_of_the_room_and_of_the_stage_has_its_words() {
             S::Busy.into(),
             "too much is being shared at the moment for the stage's limit; try again later",
         ),
+        (
+            S::ShareTooSlow.into(),
+            "the file came too slowly, and made room for others that were shared at the same time; \
+             share it again",
+        ),
         (S::StoreFailed.into(), "the server could not store the file; nothing was relayed"),
         (S::FetchFailed.into(), "the server could not read the file; try again later"),
         (MessageError::Repeated { field: Field::To }.into(), "To is repeated: give it once"),
@@ -426,6 +431,7 @@ fn every_variant_has_a_row(reason: &Fatal, refusal: &Refusal, cause: Cause) {
             StageError::NoSuchFile { .. }
             | StageError::LargerThanStage { .. }
             | StageError::Busy
+            | StageError::ShareTooSlow
             | StageError::StoreFailed
             | StageError::FetchFailed,
         ) => {}

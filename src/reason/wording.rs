@@ -322,6 +322,10 @@ impl fmt::Display for StageError {
             StageError::Busy => f.write_str(
                 "too much is being shared at the moment for the stage's limit; try again later",
             ),
+            StageError::ShareTooSlow => f.write_str(
+                "the file came too slowly, and made room for others that were shared at the same \
+                 time; share it again",
+            ),
             StageError::StoreFailed => {
                 f.write_str("the server could not store the file; nothing was relayed")
             }
