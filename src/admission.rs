@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::reason::Reason;
+use crate::reason::AdmissionError;
 use crate::sync::{Condvar, Instant, Mutex};
 
 /// Who has a place.
@@ -37,12 +37,12 @@ impl Admission {
     /// A place for a client from `host`; waits `patience` for one to become free.
     ///
     /// # Errors
-    /// [`Reason::RoomFull`] or [`Reason::HostFull`].
+    /// [`AdmissionError::RoomFull`] or [`AdmissionError::HostFull`].
     pub(crate) fn take_slot(
         self: &Arc<Admission>,
         host: IpAddr,
         patience: Duration,
-    ) -> Result<ClientSlot, Reason> {
+    ) -> Result<ClientSlot, AdmissionError> {
         let until = Instant::now() + patience;
         let mut slots = self.slots.lock();
         while let Err(reason) = self.take(&mut slots, host) {
@@ -53,14 +53,14 @@ impl Admission {
         Ok(ClientSlot { admission: Arc::clone(self), host })
     }
 
-    fn take(&self, slots: &mut Slots, host: IpAddr) -> Result<(), Reason> {
+    fn take(&self, slots: &mut Slots, host: IpAddr) -> Result<(), AdmissionError> {
         if slots.taken >= self.max_clients {
-            return Err(Reason::RoomFull { limit: self.max_clients });
+            return Err(AdmissionError::RoomFull { limit: self.max_clients });
         }
         if let Some(limit) = self.max_per_host {
             let here = slots.by_host.entry(host).or_default();
             if *here >= limit {
-                return Err(Reason::HostFull { limit });
+                return Err(AdmissionError::HostFull { limit });
             }
             *here += 1;
         }
@@ -124,10 +124,10 @@ mod tests {
         let first = admission.take_slot(ONE, Duration::ZERO).unwrap();
         let second = admission.take_slot(ONE, Duration::ZERO).unwrap();
         let refused = admission.take_slot(ONE, Duration::ZERO).unwrap_err();
-        assert_eq!(refused, Reason::HostFull { limit: 2 });
+        assert_eq!(refused, AdmissionError::HostFull { limit: 2 });
         let _third = admission.take_slot(OTHER, Duration::ZERO).unwrap();
         let refused = admission.take_slot(OTHER, Duration::ZERO).unwrap_err();
-        assert_eq!(refused, Reason::RoomFull { limit: 3 });
+        assert_eq!(refused, AdmissionError::RoomFull { limit: 3 });
         drop(first);
         let _again = admission.take_slot(OTHER, Duration::ZERO).unwrap();
         drop(second);

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use self::batch::Batch;
 use crate::delivery::outbox::Outbox;
-use crate::ids::{FileId, Uid};
-use crate::reason::{Cause, Reason};
+use crate::ids::Uid;
+use crate::reason::{Cause, RoomError};
 use crate::sync::Mutex;
 use crate::text::Nickname;
 use crate::wire::{Content, Inherited, Relay};
@@ -75,14 +75,14 @@ impl State {
         Arc::clone(self.roster.get_or_insert_with(fill))
     }
 
-    fn receiver(&self, uid: Uid) -> Result<&Arc<Outbox>, Reason> {
+    fn receiver(&self, uid: Uid) -> Result<&Arc<Outbox>, RoomError> {
         if let Some(member) = self.active.get(&uid) {
             return Ok(&member.outbox);
         }
         if uid.0 == 0 || uid.0 > self.last_uid {
-            return Err(Reason::NeverConnected { uid });
+            return Err(RoomError::NeverConnected { uid });
         }
-        Err(Reason::HasLeft { uid, cause: self.left.get(&uid).copied() })
+        Err(RoomError::HasLeft { uid, cause: self.left.get(&uid).copied() })
     }
 }
 
@@ -154,7 +154,7 @@ impl Room {
     ///
     /// # Errors
     /// Why not: nobody of that UID has connected, or how that client left (§2.3.2.1).
-    pub fn check_receiver(&self, uid: Uid) -> Result<(), Reason> {
+    pub fn check_receiver(&self, uid: Uid) -> Result<(), RoomError> {
         self.state.lock().receiver(uid).map(|_| ())
     }
 
@@ -169,7 +169,7 @@ impl Room {
         nickname: Option<&Nickname>,
         chat: ChatToAdd<'_>,
         may_add: impl FnOnce(usize) -> bool,
-    ) -> Result<Added, Reason> {
+    ) -> Result<Added, RoomError> {
         let ChatToAdd { to, content, inherited } = chat;
         let relay = Relay { to, from: sender.uid(), nickname, content };
         let file_id = match content {
@@ -237,46 +237,6 @@ impl Room {
     pub(crate) fn cause_of(&self, uid: Uid) -> Option<Cause> {
         self.state.lock().left.get(&uid).copied()
     }
-}
-
-/// The answer to `query`: one UID a line, ascending (§2.1.1.2).
-pub(crate) fn list_uids(uids: &[Uid]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(uids.len() * 5);
-    for uid in uids {
-        crate::wire::push_number(uid.0, &mut body);
-        body.push(b'\n');
-    }
-    body
-}
-
-/// The answer to `query` with the body `names`: `UID` or `UID nickname` a line, ascending.
-pub(crate) fn list_names(names: &[(Uid, Option<Nickname>)]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (uid, nickname) in names {
-        crate::wire::push_number(uid.0, &mut body);
-        if let Some(nickname) = nickname {
-            body.push(b' ');
-            body.extend_from_slice(nickname.as_str().as_bytes());
-        }
-        body.push(b'\n');
-    }
-    body
-}
-
-/// The answer to `query` with the body `files`: one staged file a line, ascending by File-ID.
-pub(crate) fn list_files<'a>(files: impl Iterator<Item = (FileId, &'a str, u64, Uid)>) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (id, extension, len, from) in files {
-        crate::wire::push_number(id.0, &mut body);
-        body.push(b' ');
-        body.extend_from_slice(extension.as_bytes());
-        body.push(b' ');
-        crate::wire::push_number(len, &mut body);
-        body.push(b' ');
-        crate::wire::push_number(from.0, &mut body);
-        body.push(b'\n');
-    }
-    body
 }
 
 #[cfg(test)]

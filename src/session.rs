@@ -19,15 +19,19 @@ use log::{log_enabled, trace};
 use self::input::Input;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::socket::{Connection, cause_of};
-use crate::reason::{Cause, Reason};
+use crate::reason::{Cause, Fatal, Refusal};
 use crate::service::Service;
 use crate::text::Nickname;
 use crate::wire::client_message::read_client_message;
 use crate::wire::{
-    Chat, ClientMessage, ContentType, Fault, Inherited, MessageType, Parsed, ReadError, Request,
+    Accepts, Chat, ClientMessage, ContentType, Extensions, Fault, Inherited, MessageType, Parsed,
+    ReadError, Request,
 };
 
 pub(crate) use self::input::SILENCE_LIMIT;
+
+/// What this server offers beyond the draft: the one switch for all of it.
+const EXTENSIONS: Extensions = Extensions::Off;
 
 /// How a session ends.
 enum Ending {
@@ -36,7 +40,7 @@ enum Ending {
     /// The client closed its sending side between messages, or inside one already refused.
     Closed,
     /// The end of a message is not known, or never came: the client is told why.
-    Fatal { reason: Reason, inherited: Inherited, cause: Cause },
+    Fatal { reason: Fatal, inherited: Inherited, cause: Cause },
     /// The connection failed: nobody is there to be told.
     Lost(Cause),
     /// The server stops.
@@ -108,12 +112,14 @@ impl<'a> Session<'a> {
             if self.service.is_stop_overdue() {
                 return Ending::Stopping;
             }
-            let read = read_client_message(&mut self.input, &mut self.line);
+            let charset = self.service.config.charset;
+            let accepts = Accepts { extensions: EXTENSIONS, charset };
+            let read = read_client_message(&mut self.input, &mut self.line, accepts);
             let carried_out = match read {
                 Ok(Some(Parsed::Message(message))) => self.carry_out(message),
-                Ok(Some(Parsed::Refused { reason, inherited, body_len })) => {
-                    self.skip_body(body_len, inherited).map(|()| self.refuse(inherited, &reason))
-                }
+                Ok(Some(Parsed::Refused { error, inherited, body_len })) => self
+                    .skip_body(body_len, inherited)
+                    .map(|()| self.refuse(inherited, &Refusal::from(error))),
                 Ok(None) if self.service.is_stopping() => return Ending::Stopping,
                 Ok(None) => return Ending::Closed,
                 Err(Fault { error: ReadError::TimedOut { inside: false }, .. }) => continue,
@@ -128,10 +134,11 @@ impl<'a> Session<'a> {
     fn fault(&self, fault: Fault) -> Ending {
         let inherited = fault.inherited;
         match fault.error {
-            ReadError::Refused(reason) => {
+            ReadError::Refused(error) => {
+                let reason = Fatal::Header(error);
                 Ending::Fatal { reason, inherited, cause: Cause::Malformed }
             }
-            ReadError::Ended => self.ended(Reason::EndedInHeader, inherited),
+            ReadError::Ended => self.ended(Fatal::EndedInHeader, inherited),
             ReadError::TimedOut { .. } => input::silent(inherited),
             ReadError::Failed(error) => Ending::Lost(cause_of(&error)),
         }
@@ -153,10 +160,10 @@ impl<'a> Session<'a> {
             self.trace(&request, inherited, body_len);
         }
         match request {
-            Request::Chat(Chat { to, content_type: ContentType::Text }) => {
+            Request::Chat(Chat { to, content_type: ContentType::Text, .. }) => {
                 self.relay_text(to, inherited, body_len)
             }
-            Request::Chat(Chat { to, content_type: ContentType::File(extension) }) => {
+            Request::Chat(Chat { to, content_type: ContentType::File(extension), .. }) => {
                 self.share(to, &extension, inherited, body_len)
             }
             Request::Query => self.short(MessageType::Query, inherited, body_len, Self::query),
@@ -172,7 +179,7 @@ impl<'a> Session<'a> {
         let uid = self.outbox.uid();
         let id = inherited.id;
         match request {
-            Request::Chat(Chat { to, content_type }) => {
+            Request::Chat(Chat { to, content_type, .. }) => {
                 let kind = content_type.as_str();
                 match to {
                     Some(to) => trace!("client {uid}: chat {id} to {to}, {kind}, {body_len} bytes"),

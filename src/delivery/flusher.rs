@@ -13,7 +13,7 @@ use super::socket::{self, SLICES_LIMIT, Wait};
 use super::stall::StallWatch;
 use super::writer::Writers;
 use crate::ids::Uid;
-use crate::reason::{Cause, Reason};
+use crate::reason::{Cause, RoomError};
 use crate::room::Roster;
 use crate::room::batch::{Batch, Outcome, Segment, Sink};
 
@@ -147,10 +147,12 @@ impl<'a> Offering<'a> {
         let reached = others - 1 - missed.count();
         match cause {
             Some(cause) if to.is_none() && reached == 0 => {
-                Outcome::Nobody(format!("{}\n", Reason::ReachedNobody { uid, cause }))
+                Outcome::Nobody(format!("{}\n", RoomError::ReachedNobody { uid, cause }))
             }
-            _ if reached == 0 => Outcome::Nobody(format!("{}\n", Reason::HasLeft { uid, cause })),
-            _ => Outcome::Partly(format!("{}\n", Reason::HasLeft { uid, cause })),
+            _ if reached == 0 => {
+                Outcome::Nobody(format!("{}\n", RoomError::HasLeft { uid, cause }))
+            }
+            _ => Outcome::Partly(format!("{}\n", RoomError::HasLeft { uid, cause })),
         }
     }
 

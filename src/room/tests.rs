@@ -167,9 +167,9 @@ fn the_first_cause_of_leaving_is_the_one_that_is_told() {
     assert!(room.leave(&client, Cause::StoppedReading));
     assert!(!room.leave(&client, Cause::Closed));
     let cause = Some(Cause::StoppedReading);
-    assert_eq!(room.check_receiver(uid), Err(Reason::HasLeft { uid, cause }));
+    assert_eq!(room.check_receiver(uid), Err(RoomError::HasLeft { uid, cause }));
     for uid in [Uid(0), Uid(2), Uid(u64::MAX)] {
-        assert_eq!(room.check_receiver(uid), Err(Reason::NeverConnected { uid }));
+        assert_eq!(room.check_receiver(uid), Err(RoomError::NeverConnected { uid }));
     }
 }
 
@@ -194,5 +194,5 @@ fn of_those_who_left_long_ago_it_is_only_said_that_they_left() {
     assert_eq!(state.left.len(), LEFT_LIMIT);
     assert_eq!(state.left_order.len(), LEFT_LIMIT);
     drop(state);
-    assert_eq!(room.check_receiver(uid), Err(Reason::HasLeft { uid, cause: None }));
+    assert_eq!(room.check_receiver(uid), Err(RoomError::HasLeft { uid, cause: None }));
 }

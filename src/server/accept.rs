@@ -13,7 +13,7 @@ use crate::delivery::outbox::Outbox;
 use crate::delivery::socket::{Connection, TcpSocket};
 use crate::limits::{Permit, STACK_BYTES};
 use crate::logging::LogThrottle;
-use crate::reason::{Cause, Reason};
+use crate::reason::{AdmissionError, Cause};
 use crate::service::Service;
 use crate::session;
 use crate::sync::{Instant, thread};
@@ -79,8 +79,8 @@ impl Acceptor {
     }
 
     /// Takes a thread and a place for a newcomer.
-    fn reserve(&mut self, host: IpAddr) -> Result<(Permit, ClientSlot), Reason> {
-        let permit = self.service.threads.reserve_session().ok_or(Reason::NoResources)?;
+    fn reserve(&mut self, host: IpAddr) -> Result<(Permit, ClientSlot), AdmissionError> {
+        let permit = self.service.threads.reserve_session().ok_or(AdmissionError::NoResources)?;
         let is_impatient = self.waited_in_vain.is_some_and(|last| last.elapsed() < IMPATIENCE);
         let patience = if is_impatient { Duration::ZERO } else { SLOT_PATIENCE };
         let slot = self.service.admission.take_slot(host, patience);
@@ -96,7 +96,7 @@ impl Acceptor {
             Ok((permit, slot)) => self.start_session(stream, host, permit, slot),
             Err(reason) => {
                 debug!("a client from {host} is refused: {reason}");
-                let is_full = !matches!(reason, Reason::HostFull { .. });
+                let is_full = !matches!(reason, AdmissionError::HostFull { .. });
                 if is_full && self.full_said.is_due() {
                     warn!("newcomers are refused: {reason}");
                 }
@@ -129,7 +129,7 @@ impl Acceptor {
         });
         if let Err(error) = started {
             self.give_up(&outbox, &error);
-            refuse::write(connection.stream(), &Reason::NoResources);
+            refuse::write(connection.stream(), &AdmissionError::NoResources);
         }
     }
 

@@ -3,10 +3,10 @@
 use super::{Ending, Session};
 use crate::delivery::backpressure::ChatCost;
 use crate::ids::Uid;
-use crate::reason::{BodyKind, Cause, Reason};
+use crate::reason::{Cause, Fatal, Refusal};
 use crate::room::{Added, ChatToAdd};
 use crate::text::check_text;
-use crate::wire::{Content, Inherited};
+use crate::wire::{BodyKind, Content, Inherited};
 
 /// What a session keeps of its body buffer from message to message.
 const KEPT_BODY_BYTES: usize = 4 * 1024;
@@ -32,7 +32,7 @@ impl Session<'_> {
         let body = std::mem::take(&mut self.body);
         let relayed = match check_text(&body, self.service.config.charset) {
             Ok(()) => self.relay(&mut cost, Content::Text(&body), inherited)?,
-            Err(reason) => Err(reason),
+            Err(error) => Err(error.before(self.input.buffered()).into()),
         };
         self.body = body;
         self.body.clear();
@@ -69,7 +69,7 @@ impl Session<'_> {
             return Err(Ending::Lost(Cause::ServerFailed));
         }
         if self.service.is_stop_overdue() {
-            let (reason, cause) = (Reason::Stopping, Cause::ServerStopped);
+            let (reason, cause) = (Fatal::Stopping, Cause::ServerStopped);
             return Err(Ending::Fatal { reason, inherited, cause });
         }
         Ok(())
@@ -81,7 +81,7 @@ impl Session<'_> {
         cost: &mut ChatCost,
         content: Content<'_>,
         inherited: Inherited,
-    ) -> Result<Result<(), Reason>, Ending> {
+    ) -> Result<Result<(), Refusal>, Ending> {
         let chat = ChatToAdd { to: cost.to, content, inherited };
         loop {
             let delivery = &self.service.delivery;
@@ -100,7 +100,7 @@ impl Session<'_> {
                 }
                 Ok(Added::NotNow) if is_held => self.wait_to_add(cost, inherited)?,
                 Ok(Added::NotNow) => self.flush_now(),
-                Err(reason) => return Ok(Err(reason)),
+                Err(reason) => return Ok(Err(reason.into())),
             }
         }
     }

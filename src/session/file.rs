@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::{Ending, Session};
 use crate::ids::{FileId, Uid};
-use crate::reason::{BodyKind, Reason};
+use crate::reason::{Refusal, StageError};
 use crate::stage::Arrival;
 use crate::text::Extension;
 use crate::wire::client_message::parse_file_id;
-use crate::wire::{Content, Inherited, Response, Status};
+use crate::wire::{BodyKind, Content, Inherited, Response, Status};
 
 /// The buffer for a file's bytes on their way to disk, while a file is arriving.
 const FILE_BUFFER_BYTES: usize = 128 * 1024;
@@ -33,13 +33,14 @@ impl<'a> Session<'a> {
         }
         let limit = self.service.stage.limit();
         if body_len > limit {
-            self.refuse(inherited, &Reason::LargerThanStage { declared: body_len, limit });
+            self.refuse(inherited, &StageError::LargerThanStage { declared: body_len, limit });
             return self.skip_refused_body(body_len);
         }
         let mut cost = self.cost(to, 0);
         self.wait_to_add(&mut cost, inherited)?;
         let arrived = self.arrive(to, inherited, body_len)?;
-        let staged = arrived.and_then(|arrival| self.stage(arrival, to, extension));
+        let staged =
+            arrived.map_err(Refusal::from).and_then(|arrival| self.stage(arrival, to, extension));
         let shared = match staged {
             Ok((id, len)) => {
                 let content = Content::File { id, extension, len };
@@ -64,7 +65,7 @@ impl<'a> Session<'a> {
         to: Option<Uid>,
         inherited: Inherited,
         body_len: u64,
-    ) -> Result<Result<Arrival<'a>, Reason>, Ending> {
+    ) -> Result<Result<Arrival<'a>, StageError>, Ending> {
         let mut arrival = self.service.stage.begin(to);
         let mut buffer = Vec::new();
         let mut missing = body_len;
@@ -88,7 +89,7 @@ impl<'a> Session<'a> {
         arrival: Arrival<'_>,
         to: Option<Uid>,
         extension: &Extension,
-    ) -> Result<(FileId, u64), Reason> {
+    ) -> Result<(FileId, u64), Refusal> {
         if let Some(to) = to {
             // Before it takes up a File-ID and the room of others.
             self.service.delivery.room().check_receiver(to)?;
@@ -99,7 +100,7 @@ impl<'a> Session<'a> {
     }
 
     /// Sends a staged file (§2.3.3.2).
-    pub(super) fn fetch(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Reason> {
+    pub(super) fn fetch(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Refusal> {
         let id = parse_file_id(body)?;
         let (staged, file) = self.service.stage.fetch(id, self.outbox.uid())?;
         let content_type = staged.extension.as_str();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Ending, Session};
 use crate::delivery::Delivery;
 use crate::delivery::socket::cause_of;
-use crate::reason::{Cause, Reason};
+use crate::reason::{Cause, Fatal};
 use crate::sync::thread;
 use crate::wire::Inherited;
 
@@ -34,6 +34,11 @@ impl<'a> Input<'a> {
     pub(super) fn new(stream: &'a TcpStream, delivery: &'a Delivery) -> Input<'a> {
         let reader = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
         Input { reader, delivery, unflushed: false, said_to_all: false }
+    }
+
+    /// What has come behind that which was read.
+    pub(super) fn buffered(&self) -> &[u8] {
+        self.reader.buffer()
     }
 
     fn flush_before_waiting(&mut self) {
@@ -78,7 +83,7 @@ impl Session<'_> {
             Ok(count) if count as u64 == body_len => Ok(()),
             Ok(count) => {
                 let missing = body_len - count as u64;
-                Err(self.ended(Reason::EndedInBody { missing, declared: body_len }, inherited))
+                Err(self.ended(Fatal::EndedInBody { missing, declared: body_len }, inherited))
             }
             Err(error) => Err(interrupted(&error, inherited).unwrap_or(Ending::Closed)),
         }
@@ -95,7 +100,7 @@ impl Session<'_> {
         loop {
             match self.input.read(buffer) {
                 Ok(0) => {
-                    return Err(self.ended(Reason::EndedInBody { missing, declared }, inherited));
+                    return Err(self.ended(Fatal::EndedInBody { missing, declared }, inherited));
                 }
                 Ok(count) => return Ok(count),
                 Err(error) => {
@@ -113,7 +118,7 @@ impl Session<'_> {
         while missing > 0 {
             let available = match self.input.fill_buf() {
                 Ok([]) => {
-                    let reason = Reason::EndedInBody { missing, declared: body_len };
+                    let reason = Fatal::EndedInBody { missing, declared: body_len };
                     return Err(self.ended(reason, inherited));
                 }
                 Ok(chunk) => chunk.len(),
@@ -137,9 +142,9 @@ impl Session<'_> {
     }
 
     /// The input ended inside a message: by the client, or because the server stops.
-    pub(super) fn ended(&self, reason: Reason, inherited: Inherited) -> Ending {
+    pub(super) fn ended(&self, reason: Fatal, inherited: Inherited) -> Ending {
         if self.service.is_stopping() {
-            let (reason, cause) = (Reason::Stopping, Cause::ServerStopped);
+            let (reason, cause) = (Fatal::Stopping, Cause::ServerStopped);
             return Ending::Fatal { reason, inherited, cause };
         }
         Ending::Fatal { reason, inherited, cause: Cause::Closed }
@@ -147,7 +152,7 @@ impl Session<'_> {
 }
 
 pub(super) fn silent(inherited: Inherited) -> Ending {
-    let reason = Reason::Silent { waited: SILENCE_LIMIT };
+    let reason = Fatal::Silent { waited: SILENCE_LIMIT };
     Ending::Fatal { reason, inherited, cause: Cause::Silent }
 }
 

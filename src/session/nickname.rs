@@ -3,17 +3,22 @@
 use log::debug;
 
 use super::Session;
-use crate::reason::Reason;
-use crate::text::{Nickname, Visible};
+use crate::reason::Refusal;
+use crate::text::{Escaped, Nickname};
 use crate::wire::Inherited;
 
 impl Session<'_> {
     /// Sets the nickname; the response tells it as it was set.
-    pub(super) fn set_nickname(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Reason> {
-        let nickname = Nickname::parse(body, self.service.config.charset)?;
+    pub(super) fn set_nickname(
+        &mut self,
+        body: &[u8],
+        inherited: Inherited,
+    ) -> Result<(), Refusal> {
+        let nickname = Nickname::parse(body, self.service.config.charset)
+            .map_err(|error| error.before(self.input.buffered()))?;
         let uid = self.outbox.uid();
         self.service.delivery.room().set_nickname(uid, &nickname);
-        debug!("client {uid}: is now \"{}\"", Visible(nickname.as_str()));
+        debug!("client {uid}: is now \"{}\"", Escaped(nickname.as_str()));
         self.respond(inherited, nickname.as_str().as_bytes());
         self.nickname = Some(nickname);
         Ok(())

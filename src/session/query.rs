@@ -1,30 +1,32 @@
 //! Queries: who is active, and what the draft gives no other way to learn (§2.1.1.2).
 
-use super::Session;
-use crate::reason::{Excerpt, Reason};
-use crate::room::{list_files, list_names, list_uids};
-use crate::wire::Inherited;
+use super::{EXTENSIONS, Session};
+use crate::reason::Refusal;
+use crate::wire::query::{self, FileLine};
+use crate::wire::{Inherited, Query};
 
 impl Session<'_> {
     /// Answers a query.
-    pub(super) fn query(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Reason> {
+    pub(super) fn query(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Refusal> {
         let room = self.service.delivery.room();
         let own = self.outbox.uid();
-        let answer = match body.trim_ascii() {
-            b"" => list_uids(&room.uids()),
-            b"self" => list_uids(&[own]),
-            #[cfg(test)]
-            b"panic" => panic!("injected by a test"),
-            b"names" => list_names(&room.names()),
-            b"files" => {
+        let answer = match Query::parse(body, EXTENSIONS)? {
+            Query::Uids => query::encode_uids(room.uids()),
+            Query::OwnUid => query::encode_uids([own]),
+            Query::Names => query::encode_names(room.names()),
+            Query::Files => {
                 let files = self.service.stage.list(own);
-                list_files(
-                    files
-                        .iter()
-                        .map(|(id, file)| (*id, file.extension.as_str(), file.len, file.from)),
-                )
+                query::encode_files(files.iter().map(|(id, file)| FileLine {
+                    id: *id,
+                    content_type: file.extension.as_str(),
+                    len: file.len,
+                    from: file.from,
+                    name: None,
+                }))
             }
-            other => return Err(Reason::UnknownQuery { body: Excerpt::of(other) }),
+            Query::Features | Query::Extended | Query::History { .. } => {
+                return Err(Query::unknown(body, EXTENSIONS).into());
+            }
         };
         self.respond(inherited, &answer);
         Ok(())

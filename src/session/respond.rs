@@ -1,15 +1,16 @@
 //! Responses, and when what was added is flushed.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::sync::Arc;
 
 use log::debug;
 
 use super::{Ending, Session};
-use crate::reason::{BodyKind, Reason};
+use crate::reason::Refusal;
 use crate::room::Added;
 use crate::wire::server_message::encode_refusal;
-use crate::wire::{Inherited, MessageType, Response, Status};
+use crate::wire::{BodyKind, Inherited, MessageError, MessageType, Response, Status};
 
 /// The largest body of a query, a fetch or a nickname message, in bytes.
 const SHORT_BODY_LIMIT: u64 = 1024;
@@ -21,11 +22,11 @@ impl Session<'_> {
         message_type: MessageType,
         inherited: Inherited,
         body_len: u64,
-        answer: fn(&mut Self, &[u8], Inherited) -> Result<(), Reason>,
+        answer: fn(&mut Self, &[u8], Inherited) -> Result<(), Refusal>,
     ) -> Result<(), Ending> {
         if body_len > SHORT_BODY_LIMIT {
-            let what = BodyKind::Short(message_type);
-            return self.refuse_at_once(inherited, body_len, SHORT_BODY_LIMIT, what);
+            let kind = BodyKind::Short(message_type);
+            return self.refuse_at_once(inherited, body_len, SHORT_BODY_LIMIT, kind);
         }
         self.read_body(body_len, inherited)?;
         let body = std::mem::take(&mut self.body);
@@ -42,14 +43,14 @@ impl Session<'_> {
         inherited: Inherited,
         declared: u64,
         limit: u64,
-        what: BodyKind,
+        kind: BodyKind,
     ) -> Result<(), Ending> {
-        self.refuse(inherited, &Reason::BodyTooLong { declared, limit, what });
+        self.refuse(inherited, &MessageError::BodyTooLong { declared, limit, kind });
         self.skip_refused_body(declared)
     }
 
     /// Refuses a message.
-    pub(super) fn refuse(&mut self, inherited: Inherited, reason: &Reason) {
+    pub(super) fn refuse(&mut self, inherited: Inherited, reason: &impl Display) {
         // Not the reason: it may quote a body, and bodies are never logged.
         let name = inherited.message_type.map_or("unknown", MessageType::name);
         debug!("client {}: {name} {} is refused", self.outbox.uid(), inherited.id);

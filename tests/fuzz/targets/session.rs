@@ -4,6 +4,7 @@
 //!
 //! The server is in the same process, the connections are real. A panic in any thread ends the run.
 
+mod judge;
 mod stranger;
 
 use std::io::{self, Write};
@@ -96,7 +97,7 @@ impl Room {
         stranger.send(rest);
         here.push(stranger);
         gone.extend(here.into_iter().map(Stranger::leave));
-        // Whoever connected before it has joined before it.
+        // Every client that connected before it has joined before it.
         let usher = Client::connect(&[self.address], TIMEOUTS, |_| {}).expect("connect");
         self.last_uid.0 += 1;
         assert_eq!(usher.own_uid().expect("an answer"), Some(self.last_uid));

@@ -270,6 +270,7 @@ fn malformed_message_gets_its_reason_and_the_connection_is_closed() {
             assert_eq!(error.field("Message-Type"), message_type, "{error:?}");
             assert_eq!(error.number("Message-ID"), message_id, "{error:?}");
             assert!(error.reason().contains(reason), "no {reason:?} in {error:?}");
+            assert!(error.reason().ends_with("; the connection is closed"), "{error:?}");
             peer.expect_end();
         });
     }
