@@ -56,8 +56,8 @@ air: # the bad cable of both
 
 .PHONY: fuzz
 # In memory, since a stage waits for the disk.
-fuzz: ## fuzz readers, names and sessions, FUZZ_SECONDS each (needs cargo-fuzz)
-	for target in reader names session; do \
+fuzz: ## fuzz readers, names, sessions, requests and frames, FUZZ_SECONDS each (needs cargo-fuzz)
+	for target in reader names session request frames; do \
 		mkdir -p target/fuzz-corpus/$$target && \
 		TMPDIR=/dev/shm RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
 			target/fuzz-corpus/$$target tests/fuzz/corpus/$$target -- \
