@@ -1,7 +1,7 @@
 //! Whether a connection speaks HTTP.
 
 use super::HEAD_LIMIT;
-use crate::wire::header::LINE_LIMIT;
+use crate::wire::field::LINE_LIMIT;
 
 /// What a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
