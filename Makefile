@@ -19,9 +19,10 @@ run: all ## build the server and start a room on port 8080 (ARGS=… passes opti
 	target/release/multichatd $(ARGS)
 
 .PHONY: test
-test: ## unit tests, tests over real sockets, and every netcat that is there
+test: ## unit tests, tests over real sockets, and every netcat and shell that is there
 	$(CARGO) test
 	tests/netcats.sh
+	tests/mcmp.sh
 
 .PHONY: chaos
 chaos: ## a minute of clients that do anything at random (CHAOS_SEED=… repeats one)

@@ -66,14 +66,14 @@ read -r _ _ address <"$dir/started" || fail 'the server did not start'
 . "$here/mcmp.sh"
 MCMP_SERVER=$address
 netcat() {
-    _mcmp_connect
+    _mcmp_resolve && _mcmp_connect
 }
 
 : >"$dir/ann"
 : >"$dir/tom"
 mkfifo "$dir/ann.in" "$dir/tom.in"
 listen() {
-    _mcmp_receive <"$dir/$1.in" >>"$dir/$1"
+    _mcmp_resolve && _mcmp_receive <"$dir/$1.in" >>"$dir/$1"
 }
 listen ann &
 anns=$!
