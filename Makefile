@@ -14,8 +14,12 @@ SCRIPTS = .ci/run $(wildcard scripts/*.sh tests/*.sh tests/network/*.sh)
 all: ## build the programs
 	$(CARGO) build --release
 
+.PHONY: server
+server: # without what the client alone needs
+	$(CARGO) build --release --no-default-features --bin multichatd
+
 .PHONY: run
-run: all ## build the server and start a room on port 8080 (ARGS=… passes options on)
+run: server ## build the server and start a room on port 8080 (ARGS=… passes options on)
 	target/release/multichatd $(ARGS)
 
 .PHONY: test
@@ -50,6 +54,8 @@ air: # the bad cable of both
 .PHONY: fuzz
 # In memory, since a stage waits for the disk.
 fuzz: ## fuzz readers, names and sessions, FUZZ_SECONDS each (needs cargo-fuzz)
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || \
+		{ echo 'cargo-fuzz is not installed: cargo install cargo-fuzz' >&2; exit 1; }
 	for target in reader names session; do \
 		mkdir -p target/fuzz-corpus/$$target && \
 		TMPDIR=/dev/shm RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
@@ -74,7 +80,7 @@ deps: ## licences, versions, sources and number of the packages that the program
 	CARGO='$(CARGO)' scripts/deps.sh
 
 .PHONY: demo
-demo: all ## a server and three shells that chat, share and fetch, with the wire shown
+demo: server ## a server and three shells that chat, with the wire shown (STEP=1: Enter goes on)
 	scripts/demo.sh
 
 .PHONY: install
