@@ -5,6 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 ARGS ?=
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+DIST = target/dist/multichat-$(VERSION)
 TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 SCRIPTS = .ci/run $(wildcard scripts/*.sh tests/*.sh tests/network/*.sh)
 
@@ -27,6 +28,7 @@ test: ## unit tests, tests over real sockets, and every netcat and shell that is
 	$(CARGO) test
 	tests/netcats.sh
 	tests/mcmp.sh
+	tests/packaging.sh
 
 .PHONY: chaos
 chaos: ## a minute of clients that do anything at random (CHAOS_SEED=… repeats one)
@@ -68,12 +70,13 @@ fuzz: ## fuzz readers, names and sessions, FUZZ_SECONDS each (needs cargo-fuzz)
 check: lint deps test ## all that has to pass, warnings denied
 
 .PHONY: lint
-lint: ## formatting, lints, documentation, shell scripts
+lint: ## formatting, lints, documentation, shell scripts, man pages
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) build --no-default-features
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items
 	shellcheck $(SCRIPTS)
+	mandoc -T lint -W warning src/man/*
 
 .PHONY: deps
 deps: ## licences, versions, sources and number of the packages that the programs are built from
@@ -84,25 +87,22 @@ demo: server ## a server and three shells that chat, with the wire shown (STEP=1
 	scripts/demo.sh
 
 .PHONY: install
-install: ## install what `make all` has built, with the systemd unit, under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 target/release/multichatd target/release/multichat $(DESTDIR)$(PREFIX)/bin
-	install -d $(DESTDIR)$(PREFIX)/share/doc/multichat $(DESTDIR)$(PREFIX)/share/multichat
-	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/multichat
-	install -m 644 scripts/mcmp.sh $(DESTDIR)$(PREFIX)/share/multichat
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|@PREFIX@|$(PREFIX)|g' scripts/multichatd.service \
-		>$(DESTDIR)$(PREFIX)/lib/systemd/system/multichatd.service
+install: ## install what `make all` has built, with unit, man pages and completions, under PREFIX
+	PROGRAMS=target/release PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
 
 .PHONY: dist
-dist: ## the programs as static binaries in a tarball, for machines without Rust
+dist: ## the programs as static binaries in a tarball with an install script, for machines without Rust
 	RUSTFLAGS='-C target-feature=+crt-static -C strip=symbols' $(CARGO) build --release --target $(TARGET)
-	rm -rf target/dist && mkdir -p target/dist/multichat-$(VERSION)/scripts
-	cp $(addprefix target/$(TARGET)/release/,multichatd multichat) README.md LICENSE \
-		target/dist/multichat-$(VERSION)
-	cp scripts/mcmp.sh scripts/multichatd.service target/dist/multichat-$(VERSION)/scripts
-	tar -C target/dist -czf target/multichat-$(VERSION)-$(TARGET).tar.gz multichat-$(VERSION)
+	rm -rf target/dist && mkdir -p $(DIST)/scripts
+	cp $(addprefix target/$(TARGET)/release/,multichatd multichat) README.md LICENSE scripts/install.sh $(DIST)
+	cp -R src/man $(DIST)
+	cp scripts/mcmp.sh scripts/completions.sh scripts/multichatd.service $(DIST)/scripts
+	tar -C target/dist -czf target/multichat-$(VERSION)-$(TARGET).tar.gz --owner=0 --group=0 multichat-$(VERSION)
 	@echo target/multichat-$(VERSION)-$(TARGET).tar.gz
+
+.PHONY: deb
+deb: all ## a Debian package: target/multichat_VERSION_ARCHITECTURE.deb
+	VERSION=$(VERSION) scripts/deb.sh
 
 .PHONY: clean
 clean: ## remove what was built

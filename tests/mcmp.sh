@@ -378,20 +378,16 @@ MCMP_NETCAT=''
 functions 'a netcat with a status of its own' 'set -e; set -u'
 
 MCMP_NETCAT='busybox nc'
-# Each setting with what the others do to it, and alone where it is one that has to be tried alone.
+# Several settings at once, as far as none makes another one harmless.
 # shellcheck disable=SC2016
 for settings in \
     'IFS=,; set -e' \
-    'IFS=; set -u' \
-    'IFS=0123456789.mp-; CDPATH=/:/usr' \
-    'set -euaC; if (set -o pipefail) 2>/dev/null; then set -o pipefail; fi' \
-    'set -f; umask 777; LC_ALL=C.UTF-8; export LC_ALL' \
-    'POSIXLY_CORRECT=1; GREP_OPTIONS=-v; export POSIXLY_CORRECT GREP_OPTIONS' \
-    'BASH_ENV=/dev/null/x; ENV=$BASH_ENV; export BASH_ENV ENV; trap "" PIPE; trap "echo caller" USR1' \
+    'IFS=; set -u; trap "" PIPE; trap "echo caller" USR1 EXIT; trap - EXIT' \
+    'IFS=0123456789.mp-; CDPATH=/:/usr; set -f; umask 777; LC_ALL=C.UTF-8; export LC_ALL' \
+    'set -euaC; if (set -o pipefail) 2>/dev/null; then set -o pipefail; fi; exec 3>/dev/null 4>/dev/null 5</dev/null
+POSIXLY_CORRECT=1 GREP_OPTIONS=-v BASH_ENV=/dev/null/x ENV=/dev/null/x; export POSIXLY_CORRECT GREP_OPTIONS BASH_ENV ENV' \
     'alias read="echo alias" awk="false;" rm=: sed="sed -n" head=tail tail=head kill=false mktemp=false dd="dd x"' \
-    'awk() { echo function; }; tail() { false; }; rm() { false; }; mktemp() { false; }; dd() { false; }' \
-    'exec 3>/dev/null 4>/dev/null 5</dev/null' \
-    'IFS=,; set -eufaC; umask 277; CDPATH=/; alias read=false awk=false; tail() { false; }'; do
+    'awk() { echo function; }; tail() { false; }; rm() { false; }; mktemp() { false; }; dd() { false; }'; do
     # An alias is one in a script where the shell is told so.
     functions "$settings" "shopt -s expand_aliases 2>/dev/null; $settings"
 done
