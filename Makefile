@@ -93,7 +93,7 @@ install: ## install what `make all` has built, with unit, man pages and completi
 .PHONY: dist
 dist: ## the programs as static binaries in a tarball with an install script, for machines without Rust
 	RUSTFLAGS='-C target-feature=+crt-static -C strip=symbols' $(CARGO) build --release --target $(TARGET)
-	rm -rf target/dist && mkdir -p $(DIST)/scripts
+	rm -rf target/dist target/multichat-*.tar.gz && mkdir -p $(DIST)/scripts
 	cp $(addprefix target/$(TARGET)/release/,multichatd multichat) README.md LICENSE scripts/install.sh $(DIST)
 	cp -R src/man $(DIST)
 	cp scripts/mcmp.sh scripts/completions.sh scripts/multichatd.service $(DIST)/scripts
