@@ -36,13 +36,15 @@
 _mcmp_commands="awk bash cat command dd echo exec exit export false grep head kill ls mkfifo mktemp \
 printf read return rm sed shift sleep tail test trap true umask unalias unset wait wc"
 _mcmp_aliases=''
-# As one text, since a caller's IFS and zsh's own would not make words of it.
-\eval "for _mcmp_name in $_mcmp_commands; do
-    if _mcmp_alias=\$(\\alias \"\$_mcmp_name\" 2>/dev/null); then
-        _mcmp_aliases=\"\$_mcmp_aliases \\\\alias \${_mcmp_alias#alias };\"
-        \\unalias \"\$_mcmp_name\"
-    fi
-done"
+if [ -n "$(\alias)" ]; then
+    # As one text, since a caller's IFS and zsh's own would not make words of it.
+    \eval "for _mcmp_name in $_mcmp_commands; do
+        if _mcmp_alias=\$(\\alias \"\$_mcmp_name\" 2>/dev/null); then
+            _mcmp_aliases=\"\$_mcmp_aliases \\\\alias \${_mcmp_alias#alias };\"
+            \\unalias \"\$_mcmp_name\"
+        fi
+    done"
+fi
 
 # The settings of the functions, whatever their caller's are.
 _mcmp_settle() {

@@ -58,6 +58,8 @@ wait_for() {
             check "$wait_name" "$wait_what" 'nothing within 10 seconds'
             return 1
         fi
+        # For the sake of those who are waited for.
+        sleep 0.05
     done
 }
 

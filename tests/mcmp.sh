@@ -384,7 +384,7 @@ for settings in \
     'IFS=,; set -e' \
     'IFS=; set -u; trap "" PIPE; trap "echo caller" USR1 EXIT; trap - EXIT' \
     'IFS=0123456789.mp-; CDPATH=/:/usr; set -f; umask 777; LC_ALL=C.UTF-8; export LC_ALL' \
-    'set -euaC; if (set -o pipefail) 2>/dev/null; then set -o pipefail; fi; exec 3>/dev/null 4>/dev/null 5</dev/null
+    'set -euaC; if (set -o pipefail) 2>/dev/null; then set -o pipefail; fi; exec 3>/dev/null 4>/dev/null 5</dev/null; \
 POSIXLY_CORRECT=1 GREP_OPTIONS=-v BASH_ENV=/dev/null/x ENV=/dev/null/x; export POSIXLY_CORRECT GREP_OPTIONS BASH_ENV ENV' \
     'alias read="echo alias" awk="false;" rm=: sed="sed -n" head=tail tail=head kill=false mktemp=false dd="dd x"' \
     'awk() { echo function; }; tail() { false; }; rm() { false; }; mktemp() { false; }; dd() { false; }'; do
