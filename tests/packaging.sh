@@ -7,6 +7,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/common.sh
 . "$here/common.sh"
 root=$here/..
+# The tests below have directories of their own.
+tarball=${TARBALL:+$(realpath "$TARBALL")}
 tab=$(printf '\t')
 
 # --- Man pages ----------------------------------------------------------------------------------------
@@ -170,10 +172,10 @@ PROGRAMS=${multichatd%/*}
 export PROGRAMS
 installs 'scripts/install.sh' "$root/scripts/install.sh"
 # A tarball of `make dist`, where one is named.
-if [ -n "${TARBALL-}" ]; then
+if [ -n "$tarball" ]; then
     unset PROGRAMS
     mkdir "$dir/unpacked"
-    tar -C "$dir/unpacked" -xf "$TARBALL"
+    tar -C "$dir/unpacked" -xf "$tarball"
     installs 'the tarball' "$(echo "$dir"/unpacked/*/install.sh)"
 fi
 finish
