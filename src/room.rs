@@ -222,12 +222,6 @@ impl Room {
         Some((batch, roster))
     }
 
-    /// How many clients are active, and the UID of the last one that joined, active or not.
-    pub(crate) fn population(&self) -> (usize, Uid) {
-        let state = self.state.lock();
-        (state.active.len(), Uid(state.last_uid))
-    }
-
     /// The active clients at this moment.
     pub(crate) fn roster(&self) -> Roster {
         self.state.lock().roster()
