@@ -24,6 +24,7 @@
 //! | `refusal` | newcomers that are refused | |
 //! | [`web`] | a browser's side of one connection: the HTTP request, the frames of a WebSocket | sockets, threads, clocks, messages |
 //! | [`limits`] | what the system allows | |
+//! | [`signals`] | which signals stop a program, and which one must not | everything else |
 //! | [`logging`] | the log, and that nobody waits for it | |
 //! | [`client`] | the blocking client: requests, responses, what arrives in between | terminals, flags |
 //! | [`args`] | sizes, addresses, times and usage errors of the command lines | everything else |
@@ -54,6 +55,7 @@ pub mod room;
 pub mod server;
 mod service;
 mod session;
+pub mod signals;
 pub mod stage;
 mod supervisor;
 mod sync;
