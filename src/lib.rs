@@ -18,7 +18,7 @@
 //! | `writer` | a client's writer thread | the room's lock |
 //! | `stall` | who has stopped reading or reads too slowly: one thread, asleep while nothing is under way | contents of messages |
 //! | `kernel_queue` | how much of what was written has left this host | |
-//! | [`stage`] | staged files, from arrival to eviction and restart | sockets, the room |
+//! | [`stage`] | staged files, from arrival to eviction and restart, and the room on disk | sockets, the room |
 //! | `session` | one client from connect to close; `input` reads, `requests` carries out, `close` closes | grammar, listening |
 //! | [`server`] | starting and stopping; `listen`, `accept`, and what all threads share (`shared`) | contents of messages |
 //! | `refusal` | newcomers that are refused | |
@@ -37,8 +37,9 @@
 //!    calls that do not wait. A session that fills a queue waits afterwards, holding nothing.
 //! 4. A writer thread waits for its own queue and its own socket alone, so clients that flood each
 //!    other cannot lock each other up.
-//! 5. Locks are taken in the order flusher, room; and flusher, outbox, pressure. The stage's lock is
-//!    never held together with another.
+//! 5. Locks are taken in the order flusher, room; and flusher, outbox, pressure. The stage's are last:
+//!    names, ledger. Nothing is called out of the stage while one of them is held, and no system call
+//!    is made under the ledger's, which every fetch and every listing needs.
 //! 6. Nothing is allocated by a declared length. A relay is encoded once; files are streamed, but that
 //!    a small staged one is fetched like a text.
 //! 7. Every way a thread can end, a panic included, takes its client out of the room with a cause.
