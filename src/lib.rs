@@ -18,12 +18,13 @@
 //! | `writer` | a client's writer thread | the room's lock |
 //! | `stall` | who has stopped reading or reads too slowly: one thread, asleep while nothing is under way | contents of messages |
 //! | `kernel_queue` | how much of what was written has left this host | |
-//! | [`stage`] | staged files, from arrival to eviction and restart | sockets, the room |
+//! | [`stage`] | staged files, from arrival to eviction and restart, and the room on disk | sockets, the room |
 //! | `session` | one client from connect to close; `input` reads, `requests` carries out, `close` closes | grammar, listening |
 //! | [`server`] | starting and stopping; `listen`, `accept`, and what all threads share (`shared`) | contents of messages |
 //! | `refusal` | newcomers that are refused | |
 //! | [`web`] | a browser's side of one connection: the HTTP request, the frames of a WebSocket | sockets, threads, clocks, messages |
 //! | [`limits`] | what the system allows | |
+//! | [`signals`] | which signals stop a program, and which one must not | everything else |
 //! | [`logging`] | the log, and that nobody waits for it | |
 //! | [`client`] | the blocking client: requests, responses, what arrives in between | terminals, flags |
 //! | [`args`] | sizes, addresses, times and usage errors of the command lines | everything else |
@@ -36,8 +37,9 @@
 //!    calls that do not wait. A session that fills a queue waits afterwards, holding nothing.
 //! 4. A writer thread waits for its own queue and its own socket alone, so clients that flood each
 //!    other cannot lock each other up.
-//! 5. Locks are taken in the order flusher, room; and flusher, outbox, pressure. The stage's lock is
-//!    never held together with another.
+//! 5. Locks are taken in the order flusher, room; and flusher, outbox, pressure. The stage's are last:
+//!    names, ledger. Nothing is called out of the stage while one of them is held, and no system call
+//!    is made under the ledger's, which every fetch and every listing needs.
 //! 6. Nothing is allocated by a declared length. A relay is encoded once; files are streamed, but that
 //!    a small staged one is fetched like a text.
 //! 7. Every way a thread can end, a panic included, takes its client out of the room with a cause.
@@ -54,6 +56,7 @@ pub mod room;
 pub mod server;
 mod service;
 mod session;
+pub mod signals;
 pub mod stage;
 mod supervisor;
 mod sync;
