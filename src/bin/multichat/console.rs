@@ -8,6 +8,7 @@ mod commands;
 mod completion;
 mod line;
 mod screen;
+pub(crate) mod terminal;
 
 use std::io;
 use std::sync::Arc;
@@ -26,12 +27,12 @@ use self::commands::Commands;
 use self::completion::Completion;
 use self::line::Line;
 use self::screen::Screen;
+use self::terminal::Taken;
 use crate::Failure;
-use crate::link::{Link, LinkEvent};
-use crate::listen;
+use crate::command::listen;
+use crate::reconnecting_client::{Link, LinkEvent};
 use crate::settings::Settings;
 use crate::show::{self, Style};
-use crate::terminal::{self, Taken};
 
 const PROMPT: &str = "> ";
 

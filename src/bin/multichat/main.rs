@@ -1,25 +1,22 @@
 //! The client's command line: what is asked for, and the exit status.
 
+mod command;
 mod console;
-mod link;
-mod listen;
-mod once;
+mod file;
 mod options;
 mod output;
-mod pipe;
-mod progress;
-mod saving;
+mod reconnecting_client;
 mod settings;
 mod show;
 mod signals;
-mod terminal;
-mod transfer;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use multichat::args::{self, UsageError};
 
+use self::command::{fetch, files, lines, listen, send, share, who};
+use self::console::terminal;
 use self::options::{Command, Invocation};
 
 /// The program's name, as it signs its errors.
@@ -64,15 +61,15 @@ fn run() -> Result<(), Failure> {
     };
     signals::watch()?;
     match command {
-        Command::Send(text) => once::send(&settings, text.as_deref()),
-        Command::Share(files) => once::share(&settings, &files),
-        Command::Fetch(id, target) => once::fetch(&settings, id, &target),
-        Command::Who => once::who(&settings),
-        Command::Files => once::files(&settings),
+        Command::Send(text) => send::run(&settings, text.as_deref()),
+        Command::Share(files) => share::run(&settings, &files),
+        Command::Fetch(id, target) => fetch::run(&settings, id, &target),
+        Command::Who => who::run(&settings),
+        Command::Files => files::run(&settings),
         Command::Listen(wanted) => listen::run(settings, &wanted),
         Command::Room if io::stdin().is_terminal() && io::stdout().is_terminal() => {
             console::run(settings)
         }
-        Command::Room => pipe::run(settings),
+        Command::Room => lines::run(settings),
     }
 }

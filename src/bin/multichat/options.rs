@@ -9,7 +9,7 @@ use multichat::ids::{FileId, Uid};
 use multichat::wire::parse_number;
 
 use crate::NAME;
-use crate::saving::Target;
+use crate::file::saving::Target;
 use crate::settings::Settings;
 
 /// What is to be done.

@@ -10,12 +10,14 @@ use multichat::wire::parse_number;
 
 use super::line::{Line, help};
 use super::screen::Screen;
-use crate::link::Link;
-use crate::progress::Progress;
-use crate::saving::Target;
+use crate::file::fetch::{self, NotFetched};
+use crate::file::name::shown_path;
+use crate::file::progress::Progress;
+use crate::file::saving::Target;
+use crate::file::share::Outgoing;
+use crate::reconnecting_client::Link;
 use crate::settings::{Settings, shown};
 use crate::show::sender;
-use crate::transfer::{self, NotFetched, Outgoing, shown_path};
 
 /// Carries out what is entered.
 pub(crate) struct Commands {
@@ -155,7 +157,7 @@ impl Commands {
 
     fn get(&self, client: &Client, id: FileId, file: Option<String>) -> Result<(), String> {
         let target = file.map_or(Target::Named, |file| Target::File(expand(&file)));
-        let saved = transfer::fetch(client, id, &target, self.progress());
+        let saved = fetch::fetch(client, id, &target, self.progress());
         let saved = saved.map_err(|why| match why {
             NotFetched::Failed(why) => why,
             NotFetched::Stdout(error) => error.to_string(),

@@ -13,7 +13,7 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
 use super::line::COMMANDS;
-use crate::link::Link;
+use crate::reconnecting_client::Link;
 
 /// How long Tab may wait for the server to say who is here.
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);

@@ -6,9 +6,9 @@ use std::time::Instant;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::Failure;
-use crate::link::{Link, LinkEvent};
 use crate::options::Wanted;
 use crate::output::{self, complain};
+use crate::reconnecting_client::{Link, LinkEvent};
 use crate::settings::Settings;
 use crate::show::{self, Style};
 

@@ -13,8 +13,8 @@ use multichat::ids::FileId;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, linkat};
 use tempfile::NamedTempFile;
 
+use super::name::{NO_WAIT, checked_extension, shown_path};
 use crate::signals;
-use crate::transfer::{NO_WAIT, checked_extension, shown_path};
 
 /// How a file without a name is opened, in the directory where it is to have one.
 const NAMELESS: OFlags = OFlags::TMPFILE.union(OFlags::WRONLY).union(OFlags::CLOEXEC);

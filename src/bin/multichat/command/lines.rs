@@ -10,8 +10,8 @@ use multichat::ids::Uid;
 use multichat::text::Shown;
 
 use crate::Failure;
-use crate::link::{Link, LinkEvent};
 use crate::output::{self, complain};
+use crate::reconnecting_client::{Link, LinkEvent};
 use crate::settings::{Settings, shown};
 use crate::show::{self, Style};
 
@@ -37,7 +37,7 @@ enum Step {
 /// One thread sends and another prints, so that neither waits for the other: a client that did not
 /// read while it sends could be taken for one that has stopped reading.
 pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
-    let style = Style { has_colour: crate::listen::colours(&settings), ..Style::default() };
+    let style = Style { has_colour: super::listen::colours(&settings), ..Style::default() };
     let (to, reconnects) = (settings.to, settings.reconnects);
     let (say, steps) = bounded(WAITING_LIMIT);
     let on_event = say.clone();

@@ -1,0 +1,17 @@
+//! `files`: lists the files that can be fetched.
+
+use multichat::text::Shown;
+
+use super::{leave, refused};
+use crate::Failure;
+use crate::output;
+use crate::settings::Settings;
+
+/// One line a file: File-ID, Content-Type, Content-Length, From.
+pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
+    let client = settings.join()?;
+    let files = client.files().map_err(refused)?;
+    leave(&client);
+    let line = |file: &String| format!("{}\n", Shown(file));
+    output::print(&files.iter().map(line).collect::<String>())
+}

@@ -1,0 +1,76 @@
+//! Files that are fetched.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use multichat::client::{Client, Failure};
+use multichat::ids::FileId;
+use parking_lot::Mutex;
+
+use super::progress::Progress;
+use super::saving::{Saving, Target};
+use crate::settings::shown;
+
+/// Why a file was not fetched.
+pub(crate) enum NotFetched {
+    /// Fit to be shown.
+    Failed(String),
+    /// Standard output does not take it.
+    Stdout(io::Error),
+}
+
+/// Fetches a file; returns its name where it got one of its own.
+pub(crate) fn fetch(
+    client: &Client,
+    id: FileId,
+    target: &Target,
+    mut progress: Progress,
+) -> Result<Option<PathBuf>, NotFetched> {
+    let opened = Arc::new(Mutex::new(None));
+    let (keep, wanted) = (Arc::clone(&opened), target.clone());
+    let answer = client.fetch(id, move |content_type, len| {
+        let (saving, file) = Saving::begin(&wanted, id, content_type)?;
+        *keep.lock() = Some(saving);
+        progress.begin(&format!("file {id}"), len);
+        Ok(Box::new(Sink { file, progress, written: 0 }))
+    });
+    let saving = opened.lock().take();
+    let failed = |what: String| Err(NotFetched::Failed(format!("file {id}: {what}")));
+    match answer {
+        Ok(_) => match saving.map_or(Ok(None), Saving::finish) {
+            Ok(name) => Ok(name.filter(|_| matches!(target, Target::Named))),
+            Err(error) => failed(error.to_string()),
+        },
+        Err(Failure::Local(error)) if matches!(target, Target::Stdout) => {
+            Err(NotFetched::Stdout(error))
+        }
+        Err(failure) => failed(shown(&failure)),
+    }
+}
+
+/// Writes a file, and tells how far it is.
+struct Sink {
+    file: Box<dyn Write + Send>,
+    progress: Progress,
+    written: u64,
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.written += count as u64;
+        self.progress.advance_to(self.written);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.progress.end();
+    }
+}
