@@ -30,7 +30,7 @@ use self::screen::Screen;
 use self::terminal::Taken;
 use crate::Failure;
 use crate::command::listen;
-use crate::reconnecting_client::{Link, LinkEvent};
+use crate::reconnecting_client::{ConnectionEvent, ReconnectingClient};
 use crate::settings::Settings;
 use crate::show::{self, Style};
 
@@ -54,18 +54,18 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
         has_bell: !settings.is_plain,
     };
     let arriving = screen.clone();
-    let link = Link::join(settings.clone(), move |event| match event {
-        LinkEvent::Relay(relay) => arriving.print(show::relay(&relay, style)),
-        LinkEvent::Notice(what) | LinkEvent::Ended(what) => arriving.notice(&what),
+    let room = ReconnectingClient::join(settings.clone(), move |event| match event {
+        ConnectionEvent::Relay(relay) => arriving.print(show::relay(&relay, style)),
+        ConnectionEvent::Notice(what) | ConnectionEvent::Ended(what) => arriving.notice(&what),
     })?;
-    let link = Arc::new(link);
-    editor.set_helper(Some(Completion::new(Arc::clone(&link))));
-    let commands = Commands::new(settings, Arc::clone(&link), screen);
+    let room = Arc::new(room);
+    editor.set_helper(Some(Completion::new(Arc::clone(&room))));
+    let commands = Commands::new(settings, Arc::clone(&room), screen);
     let edited = carry_out(&mut editor, edits, commands);
-    link.leave();
+    room.leave();
     // The editor may hold what is still to be printed: without it, it is printed as it comes.
     drop(editor);
-    drop(link);
+    drop(room);
     let _ = printing.join();
     edited
 }

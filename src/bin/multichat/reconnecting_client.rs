@@ -20,7 +20,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What a command is told of its connection, in order.
-pub(crate) enum LinkEvent {
+pub(crate) enum ConnectionEvent {
     /// Something has arrived.
     Relay(Relay),
     /// Something that the person should know, fit to be shown.
@@ -30,7 +30,7 @@ pub(crate) enum LinkEvent {
 }
 
 /// A connection that is made again when it is lost, where that is wanted.
-pub(crate) struct Link {
+pub(crate) struct ReconnectingClient {
     shared: Arc<Shared>,
 }
 
@@ -39,7 +39,7 @@ struct Shared {
     identity: Mutex<Identity>,
     state: Mutex<State>,
     changed: Condvar,
-    on_event: Box<dyn Fn(LinkEvent) + Send + Sync>,
+    on_event: Box<dyn Fn(ConnectionEvent) + Send + Sync>,
 }
 
 /// Who one is in the room.
@@ -59,28 +59,28 @@ enum State {
     Ended,
 }
 
-impl Link {
+impl ReconnectingClient {
     /// Connects, sets the nickname, and starts to watch.
     ///
     /// `on_event` is called by the threads that read and watch. While it takes its time nothing is
     /// read, so it must not wait for a response, nor for the end of this.
     pub(crate) fn join(
         settings: Settings,
-        on_event: impl Fn(LinkEvent) + Send + Sync + 'static,
-    ) -> Result<Link, NotJoined> {
+        on_event: impl Fn(ConnectionEvent) + Send + Sync + 'static,
+    ) -> Result<ReconnectingClient, NotJoined> {
         let shared = Shared::new(settings, on_event);
         let lost = shared.join()?;
         let watching = Arc::clone(&shared);
         start_thread(move || watching.watch(lost)).map_err(NotJoined::Unreachable)?;
-        Ok(Link { shared })
+        Ok(ReconnectingClient { shared })
     }
 
     /// The same, but returns at once: events come meanwhile, and where it fails,
-    /// [`LinkEvent::Ended`] says why.
+    /// [`ConnectionEvent::Ended`] says why.
     pub(crate) fn start(
         settings: Settings,
-        on_event: impl Fn(LinkEvent) + Send + Sync + 'static,
-    ) -> Result<Link, Failure> {
+        on_event: impl Fn(ConnectionEvent) + Send + Sync + 'static,
+    ) -> Result<ReconnectingClient, Failure> {
         let shared = Shared::new(settings, on_event);
         let joining = Arc::clone(&shared);
         let started = start_thread(move || match joining.join() {
@@ -88,7 +88,7 @@ impl Link {
             Err(why) => joining.end(why.to_string()),
         });
         started.map_err(Failure::Run)?;
-        Ok(Link { shared })
+        Ok(ReconnectingClient { shared })
     }
 
     /// The connection, if there is one at this moment.
@@ -132,14 +132,14 @@ impl Link {
 }
 
 fn start_thread(run: impl FnOnce() + Send + 'static) -> Result<(), String> {
-    let started = thread::Builder::new().name("link".to_string()).spawn(run);
+    let started = thread::Builder::new().name("connection".to_string()).spawn(run);
     started.map(|_| ()).map_err(|error| format!("cannot start a thread: {error}"))
 }
 
 impl Shared {
     fn new(
         settings: Settings,
-        on_event: impl Fn(LinkEvent) + Send + Sync + 'static,
+        on_event: impl Fn(ConnectionEvent) + Send + Sync + 'static,
     ) -> Arc<Shared> {
         let identity = Identity { nickname: settings.nickname.clone(), uid: None };
         Arc::new(Shared {
@@ -162,7 +162,7 @@ impl Shared {
     /// Says that there will be no connection any more, if it is still wanted.
     fn end(&self, why: String) {
         if self.change_if_wanted(State::Ended) {
-            (self.on_event)(LinkEvent::Ended(why));
+            (self.on_event)(ConnectionEvent::Ended(why));
         }
     }
 
@@ -191,7 +191,7 @@ impl Shared {
     }
 
     fn notice(&self, what: String) {
-        (self.on_event)(LinkEvent::Notice(what));
+        (self.on_event)(ConnectionEvent::Notice(what));
     }
 
     /// Connects; the receiver tells when and why the connection is lost.
@@ -199,7 +199,7 @@ impl Shared {
         let (say_lost, lost) = bounded(1);
         let shared = Arc::clone(self);
         let client = self.settings.connect(move |event| match event {
-            Event::Relay(relay) => (shared.on_event)(LinkEvent::Relay(relay)),
+            Event::Relay(relay) => (shared.on_event)(ConnectionEvent::Relay(relay)),
             Event::Refusal(reason) => shared.notice(shown(&reason)),
             Event::Lost(lost) => {
                 // Nobody waits for it where this was a try that failed.

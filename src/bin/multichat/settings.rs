@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::show::TerminalSafe;
 use multichat::args::Address;
 use multichat::client::{Client, Event, Failure, Timeouts};
 use multichat::ids::Uid;
 use multichat::server::PORT;
-use multichat::text::Shown;
 
 /// How long the server may take to close the connection after `bye`.
 pub(crate) const LEAVE_LIMIT: Duration = Duration::from_secs(5);
@@ -84,5 +84,5 @@ pub(crate) fn introduce(client: &Client, nickname: Option<&str>) -> Result<(), N
 
 /// What the server has said, as it may be shown.
 pub(crate) fn shown(said: &impl fmt::Display) -> String {
-    Shown(&said.to_string()).to_string()
+    TerminalSafe(&said.to_string()).to_string()
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use jiff::{Timestamp, ZonedDateTime};
 use multichat::client::{Content, Relay};
 use multichat::ids::Uid;
-use multichat::text::{Shown, Visible};
+pub(crate) use multichat::text::{Shown as TerminalSafe, Visible as Escaped};
 use serde_json::json;
 
 /// How lines are shown.
@@ -53,7 +53,7 @@ pub(crate) fn relay(relay: &Relay, style: Style) -> String {
             let _ = write!(line, ": {}", text_lines(text));
         }
         Content::File(id) => {
-            let kind = Shown(&relay.content_type);
+            let kind = TerminalSafe(&relay.content_type);
             let _ = write!(line, " shared file {id} ({kind}, {} bytes)", relay.len);
         }
     }
@@ -63,7 +63,7 @@ pub(crate) fn relay(relay: &Relay, style: Style) -> String {
 /// A client as people know it: its UID, and its nickname if there is one.
 pub(crate) fn sender(uid: Uid, nickname: Option<&str>) -> String {
     match nickname {
-        Some(nickname) => format!("{uid} {}", Shown(nickname)),
+        Some(nickname) => format!("{uid} {}", TerminalSafe(nickname)),
         None => uid.to_string(),
     }
 }
@@ -75,12 +75,12 @@ pub(crate) fn time() -> String {
 
 fn text_lines(text: &str) -> String {
     let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
-    let mut shown = lines.next().map(|line| Shown(line).to_string()).unwrap_or_default();
+    let mut shown = lines.next().map(|line| TerminalSafe(line).to_string()).unwrap_or_default();
     let mut further: Vec<&str> = lines.collect();
     // What ends with a line's end has no further line.
     further.pop_if(|last| last.is_empty());
     for line in further {
-        let _ = write!(shown, "\n{INDENT}{}", Shown(line));
+        let _ = write!(shown, "\n{INDENT}{}", TerminalSafe(line));
     }
     shown
 }
@@ -109,7 +109,7 @@ fn escape_rest(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {
         let mut whole = [0; 4];
-        if c != '\\' && Visible(c.encode_utf8(&mut whole)).to_string().len() > c.len_utf8() {
+        if c != '\\' && Escaped(c.encode_utf8(&mut whole)).to_string().len() > c.len_utf8() {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
                 let _ = write!(escaped, "\\u{unit:04x}");

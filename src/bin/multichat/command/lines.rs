@@ -7,13 +7,12 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use multichat::client::{Answer, BODY_LIMIT, Failure as Refused};
 use multichat::ids::Uid;
-use multichat::text::Shown;
 
 use crate::Failure;
 use crate::output::{self, complain};
-use crate::reconnecting_client::{Link, LinkEvent};
+use crate::reconnecting_client::{ConnectionEvent, ReconnectingClient};
 use crate::settings::{Settings, shown};
-use crate::show::{self, Style};
+use crate::show::{self, Style, TerminalSafe};
 
 /// How many lines may be on their way without a response.
 const WINDOW: usize = 64;
@@ -23,7 +22,7 @@ const WAITING_LIMIT: usize = 16;
 
 /// What the thread that prints is told.
 enum Step {
-    Link(LinkEvent),
+    Connection(ConnectionEvent),
     /// A line was not sent, or not to everybody; whether that is a failure, and why.
     Missed(bool, String),
     /// A line was not confirmed: the connection was lost for good, and why.
@@ -41,12 +40,12 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
     let (to, reconnects) = (settings.to, settings.reconnects);
     let (say, steps) = bounded(WAITING_LIMIT);
     let on_event = say.clone();
-    let link = Link::start(settings, move |event| {
-        let _ = on_event.send(Step::Link(event));
+    let room = ReconnectingClient::start(settings, move |event| {
+        let _ = on_event.send(Step::Connection(event));
     })?;
     let sender = thread::Builder::new().name("sender".to_string()).spawn(move || {
-        let sent = send_lines(&link, to, reconnects, &say);
-        link.leave();
+        let sent = send_lines(&room, to, reconnects, &say);
+        room.leave();
         // The printing thread has ended where the connection was lost.
         let _ = say.send(Step::Done(sent));
     });
@@ -59,11 +58,11 @@ fn print_steps(steps: &Receiver<Step>, style: Style) -> Result<(), Failure> {
     let mut lost = None;
     loop {
         match steps.recv() {
-            Ok(Step::Link(LinkEvent::Relay(relay))) => {
+            Ok(Step::Connection(ConnectionEvent::Relay(relay))) => {
                 output::print(&(show::relay(&relay, style) + "\n"))?;
             }
-            Ok(Step::Link(LinkEvent::Notice(what))) => complain(&what),
-            Ok(Step::Link(LinkEvent::Ended(why))) => return Err(Failure::Run(why)),
+            Ok(Step::Connection(ConnectionEvent::Notice(what))) => complain(&what),
+            Ok(Step::Connection(ConnectionEvent::Ended(why))) => return Err(Failure::Run(why)),
             Ok(Step::Missed(is_failure, why)) => {
                 has_failed |= is_failure;
                 complain(&why);
@@ -86,7 +85,7 @@ fn print_steps(steps: &Receiver<Step>, style: Style) -> Result<(), Failure> {
 /// Sends each line, and waits for the last responses. Ends early where the connection is lost for
 /// good.
 fn send_lines(
-    link: &Link,
+    room: &ReconnectingClient,
     to: Option<Uid>,
     reconnects: bool,
     say: &Sender<Step>,
@@ -96,7 +95,7 @@ fn send_lines(
     for _ in 0..WINDOW {
         let _ = give_back.send(());
     }
-    if link.wait_for_client().is_none() {
+    if room.wait_for_client().is_none() {
         return Ok(());
     }
     let mut input = io::stdin().lock();
@@ -112,7 +111,7 @@ fn send_lines(
         if tokens.recv().is_err() {
             break;
         }
-        let Some(client) = link.wait_for_client() else { return Ok(()) };
+        let Some(client) = room.wait_for_client() else { return Ok(()) };
         let (give_back, say) = (give_back.clone(), say.clone());
         client.send_text_then(to, &line, move |answer| {
             if let Some(missed) = missed(answer, reconnects) {
@@ -135,7 +134,7 @@ fn missed(answer: Result<Answer, Refused>, reconnects: bool) -> Option<Step> {
         Ok(answer) => {
             let missed = answer.text();
             let missed = missed.trim();
-            (!missed.is_empty()).then(|| Step::Missed(false, Shown(missed).to_string()))
+            (!missed.is_empty()).then(|| Step::Missed(false, TerminalSafe(missed).to_string()))
         }
         // The end of the connection is told by itself, and there is more to come behind it.
         Err(Refused::Lost(_)) if reconnects => {

@@ -8,7 +8,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 use crate::Failure;
 use crate::options::Wanted;
 use crate::output::{self, complain};
-use crate::reconnecting_client::{Link, LinkEvent};
+use crate::reconnecting_client::{ConnectionEvent, ReconnectingClient};
 use crate::settings::Settings;
 use crate::show::{self, Style};
 
@@ -21,7 +21,7 @@ pub(crate) fn run(settings: Settings, wanted: &Wanted) -> Result<(), Failure> {
     let until = wanted.timeout.map(|timeout| Instant::now() + timeout);
     let style = Style { has_colour: colours(&settings), ..Style::default() };
     let (send, events) = bounded(WAITING_LIMIT);
-    let link = Link::start(settings, move |event| {
+    let room = ReconnectingClient::start(settings, move |event| {
         // Nobody listens any more where the program ends.
         let _ = send.send(event);
     })?;
@@ -32,24 +32,24 @@ pub(crate) fn run(settings: Settings, wanted: &Wanted) -> Result<(), Failure> {
             None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match event {
-            Ok(LinkEvent::Relay(relay)) => {
+            Ok(ConnectionEvent::Relay(relay)) => {
                 let shown =
                     if wanted.as_json { show::json(&relay) } else { show::relay(&relay, style) };
                 output::print(&(shown + "\n"))?;
                 left = left.map(|left| left - 1);
             }
-            Ok(LinkEvent::Notice(what)) => complain(&what),
-            Ok(LinkEvent::Ended(why)) => return Err(Failure::Run(why)),
+            Ok(ConnectionEvent::Notice(what)) => complain(&what),
+            Ok(ConnectionEvent::Ended(why)) => return Err(Failure::Run(why)),
             Err(_) => {
                 drop(events);
-                link.leave();
+                room.leave();
                 return Err(Failure::Run(timed_out(wanted)));
             }
         }
     }
     // What else arrives is not wanted: whoever reads for this client must not wait to hand it on.
     drop(events);
-    link.leave();
+    room.leave();
     Ok(())
 }
 

@@ -3,12 +3,12 @@
 use std::io::{self, Read};
 
 use multichat::client::BODY_LIMIT;
-use multichat::text::Shown;
 
 use super::{leave, refused};
 use crate::Failure;
 use crate::output::complain;
 use crate::settings::Settings;
+use crate::show::TerminalSafe;
 
 /// Sends one text; standard input, whole, if none is given.
 pub(crate) fn run(settings: &Settings, text: Option<&str>) -> Result<(), Failure> {
@@ -22,7 +22,7 @@ pub(crate) fn run(settings: &Settings, text: Option<&str>) -> Result<(), Failure
     let missed = answer.text();
     if !missed.trim().is_empty() {
         // It reached others.
-        complain(&Shown(missed.trim()).to_string());
+        complain(&TerminalSafe(missed.trim()).to_string());
     }
     Ok(())
 }

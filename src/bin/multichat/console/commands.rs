@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use multichat::client::{Answer, Client, Failure};
 use multichat::ids::{FileId, Uid};
-use multichat::text::Shown;
+
 use multichat::wire::parse_number;
 
 use super::line::{Line, help};
@@ -15,22 +15,26 @@ use crate::file::name::shown_path;
 use crate::file::progress::Progress;
 use crate::file::saving::Target;
 use crate::file::share::Outgoing;
-use crate::reconnecting_client::Link;
+use crate::reconnecting_client::ReconnectingClient;
 use crate::settings::{Settings, shown};
-use crate::show::sender;
+use crate::show::{TerminalSafe, sender};
 
 /// Carries out what is entered.
 pub(crate) struct Commands {
     settings: Settings,
-    link: Arc<Link>,
+    room: Arc<ReconnectingClient>,
     screen: Screen,
 }
 
 type Names = Vec<(Uid, Option<String>)>;
 
 impl Commands {
-    pub(crate) fn new(settings: Settings, link: Arc<Link>, screen: Screen) -> Commands {
-        Commands { settings, link, screen }
+    pub(crate) fn new(
+        settings: Settings,
+        room: Arc<ReconnectingClient>,
+        screen: Screen,
+    ) -> Commands {
+        Commands { settings, room, screen }
     }
 
     pub(crate) fn screen(&self) -> Screen {
@@ -40,8 +44,8 @@ impl Commands {
     /// Says where the person is, and as whom, as far as the server tells.
     pub(crate) fn greet(&self) {
         let server = self.settings.server_name();
-        let uid = self.link.uid();
-        let names = self.link.client().and_then(|client| client.names().ok()).unwrap_or_default();
+        let uid = self.room.uid();
+        let names = self.room.client().and_then(|client| client.names().ok()).unwrap_or_default();
         let own = uid.and_then(|uid| names.iter().find(|(other, _)| *other == uid));
         let whom = match (own, uid) {
             (Some((uid, name)), _) => format!(" as {}", sender(*uid, name.as_deref())),
@@ -60,8 +64,8 @@ impl Commands {
         match line {
             Line::Nothing | Line::Quit => {}
             Line::Help => self.screen.print(help()),
-            Line::Wrong(what) => self.screen.notice(&Shown(&what).to_string()),
-            line => match self.link.client() {
+            Line::Wrong(what) => self.screen.notice(&TerminalSafe(&what).to_string()),
+            line => match self.room.client() {
                 Some(client) => {
                     if let Err(why) = self.ask(&client, line) {
                         self.screen.notice(&why);
@@ -83,14 +87,14 @@ impl Commands {
             Line::Nick(name) => {
                 let nickname =
                     client.set_nickname(&name).map_err(|failure| not("set", &failure))?;
-                self.link.keep_nickname(&nickname);
-                self.screen.notice(&format!("you are now {}", Shown(&nickname)));
+                self.room.keep_nickname(&nickname);
+                self.screen.notice(&format!("you are now {}", TerminalSafe(&nickname)));
                 Ok(())
             }
             Line::Who => self.who(client),
             Line::Files => {
                 let files = client.files().map_err(|failure| shown(&failure))?;
-                let line = |file: &String| format!("    {}", Shown(file));
+                let line = |file: &String| format!("    {}", TerminalSafe(file));
                 self.list("no files", files.iter().map(line));
                 Ok(())
             }
@@ -105,13 +109,13 @@ impl Commands {
             client.send_text(to, text.as_bytes()).map_err(|failure| not("sent", &failure))?;
         let missed = answer.text();
         if !missed.trim().is_empty() {
-            self.screen.notice(&Shown(missed.trim()).to_string());
+            self.screen.notice(&TerminalSafe(missed.trim()).to_string());
         }
         Ok(())
     }
 
     fn who(&self, client: &Client) -> Result<(), String> {
-        let own = self.link.uid();
+        let own = self.room.uid();
         let names = client.names().map_err(|failure| shown(&failure))?;
         let line = |(uid, name): &(Uid, Option<String>)| {
             let is_own = if own == Some(*uid) { " (you)" } else { "" };
@@ -250,7 +254,7 @@ fn only_one(names: &Names, whom: &str) -> Result<Uid, String> {
         .filter(|(_, name)| name.as_deref() == Some(whom))
         .map(|(uid, _)| *uid)
         .collect();
-    let whom = Shown(whom);
+    let whom = TerminalSafe(whom);
     match named.as_slice() {
         [] => Err(format!("nobody here is called {whom}: not sent; /who lists who is here")),
         [uid] => Ok(*uid),

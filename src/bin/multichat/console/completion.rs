@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::bounded;
 use multichat::client::parse_names;
-use multichat::text::Shown;
+
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
@@ -13,26 +13,27 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
 use super::line::COMMANDS;
-use crate::reconnecting_client::Link;
+use crate::reconnecting_client::ReconnectingClient;
+use crate::show::TerminalSafe;
 
 /// How long Tab may wait for the server to say who is here.
 const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 
 /// Completes what is typed.
 pub(crate) struct Completion {
-    link: Arc<Link>,
+    room: Arc<ReconnectingClient>,
     files: FilenameCompleter,
 }
 
 impl Completion {
-    pub(crate) fn new(link: Arc<Link>) -> Completion {
-        Completion { link, files: FilenameCompleter::new() }
+    pub(crate) fn new(room: Arc<ReconnectingClient>) -> Completion {
+        Completion { room, files: FilenameCompleter::new() }
     }
 
     /// Asks the server; `None` where it does not answer at once.
     fn query(&self, what: &str) -> Option<String> {
         let (answer, answered) = bounded(1);
-        self.link.client()?.query_then(what, move |result| {
+        self.room.client()?.query_then(what, move |result| {
             // Nobody waits for it any more where it came late.
             let _ = answer.send(result);
         });
@@ -43,7 +44,7 @@ impl Completion {
     fn nicknames(&self) -> Vec<String> {
         let names = self.query("names").and_then(|body| parse_names(&body)).unwrap_or_default();
         let mut nicknames: Vec<String> = names.into_iter().filter_map(|(_, name)| name).collect();
-        nicknames.retain(|name| Shown(name).to_string() == *name);
+        nicknames.retain(|name| TerminalSafe(name).to_string() == *name);
         nicknames.sort();
         nicknames.dedup();
         nicknames
@@ -85,10 +86,11 @@ impl Completer for Completion {
             "/share" | "/get" => {
                 let (start, mut files) = self.files.complete(line, pos, context)?;
                 for file in &mut files {
-                    file.display = Shown(&file.display).to_string();
+                    file.display = TerminalSafe(&file.display).to_string();
                 }
                 // One that cannot be typed would be drawn as it is.
-                files.retain(|file| Shown(&file.replacement).to_string() == file.replacement);
+                files
+                    .retain(|file| TerminalSafe(&file.replacement).to_string() == file.replacement);
                 Ok((start, files))
             }
             _ if first.starts_with('/') => Ok((pos, Vec::new())),

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use multichat::text::{Extension, Shown};
+use crate::show::TerminalSafe;
+use multichat::text::Extension;
 use rustix::fs::OFlags;
 
 /// What a file without an extension is shared as, and one with an extension that is none.
@@ -36,7 +37,7 @@ pub(crate) fn checked_extension(extension: &str) -> Extension {
 
 /// A path that a terminal can be shown.
 pub(crate) fn shown_path(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
+    TerminalSafe(&path.to_string_lossy()).to_string()
 }
 
 #[cfg(test)]

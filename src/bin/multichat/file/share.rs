@@ -7,11 +7,12 @@ use std::path::Path;
 
 use multichat::client::Client;
 use multichat::ids::{FileId, Uid};
-use multichat::text::{Extension, Shown};
+use multichat::text::Extension;
 
 use super::name::{NO_WAIT, extension_of, shown_path};
 use super::progress::Progress;
 use crate::settings::shown;
+use crate::show::TerminalSafe;
 
 /// A file that can be shared.
 pub(crate) struct Outgoing {
@@ -36,7 +37,7 @@ impl Outgoing {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_default();
         let extension = extension_of(&name);
-        Ok(Outgoing { file, len: found.len(), extension, name: Shown(&name).to_string() })
+        Ok(Outgoing { file, len: found.len(), extension, name: TerminalSafe(&name).to_string() })
     }
 
     /// Shares it with all or with one; returns its File-ID.
