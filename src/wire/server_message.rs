@@ -173,6 +173,11 @@ pub enum ServerMessage {
         /// The length of the body, in bytes, as declared.
         len: u64,
     },
+    /// A message of a type that the draft does not have: to be skipped, with its body.
+    Unknown {
+        /// `Content-Length`; 0 where there is none.
+        len: u64,
+    },
 }
 
 impl ServerMessage {
@@ -180,7 +185,9 @@ impl ServerMessage {
     pub fn body_len(&self) -> u64 {
         match self {
             ServerMessage::Relay { file_id: Some(_), .. } => 0,
-            ServerMessage::Relay { len, .. } | ServerMessage::Response { len, .. } => *len,
+            ServerMessage::Relay { len, .. }
+            | ServerMessage::Response { len, .. }
+            | ServerMessage::Unknown { len } => *len,
         }
     }
 }
@@ -189,6 +196,8 @@ impl ServerMessage {
 struct Fields {
     status: Option<Status>,
     message_type: Option<MessageType>,
+    /// There is a `Message-Type`, and the draft does not have it.
+    has_unknown_type: bool,
     id: Option<u64>,
     to: Option<u64>,
     from: Option<u64>,
@@ -217,6 +226,7 @@ impl Fields {
             }
             Field::MessageType => {
                 self.message_type = MessageType::parse(value);
+                self.has_unknown_type = self.message_type.is_none();
                 return;
             }
             Field::SenderNickname => {
@@ -250,6 +260,9 @@ impl Fields {
             let inherited = Inherited { message_type: self.message_type, id };
             let len = self.len.unwrap_or(0);
             return Ok(ServerMessage::Response { status, inherited, file_id, content_type, len });
+        }
+        if self.has_unknown_type {
+            return Ok(ServerMessage::Unknown { len: self.len.unwrap_or(0) });
         }
         if self.message_type != Some(MessageType::Chat) {
             return Err(missing(Field::Status));

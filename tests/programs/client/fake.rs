@@ -53,6 +53,13 @@ impl Fake {
         Some(asked)
     }
 
+    /// Answers the query that a session begins with (§2.3.1.2), which has no body.
+    pub(crate) fn begin(&mut self) {
+        let first = self.next().expect("a first message");
+        assert_eq!((first.message_type.as_str(), first.id, first.body.len()), ("query", 1, 0));
+        self.respond(&first, "Ok", "7\n");
+    }
+
     /// What it reads from.
     pub(crate) fn input(&mut self) -> &mut impl Read {
         &mut self.input

@@ -49,6 +49,7 @@ fn without_proc(command: &Command) -> Option<Command> {
 #[test]
 fn an_interrupted_fetch_leaves_nothing_behind() {
     let address = Fake::serve(|client| {
+        client.begin();
         while let Some(asked) = client.next() {
             client.send(format!(
                 "Status Ok\r\nMessage-Type fetch\r\nMessage-ID {}\r\nContent-Type jpg\r\n\
