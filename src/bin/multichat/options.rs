@@ -110,7 +110,7 @@ fn help(options: &Options) -> String {
 /// Reads the command line and the environment.
 pub(crate) fn parse() -> Result<Invocation, UsageError> {
     let options = options();
-    let matches = options.parse(args::arguments()?).map_err(UsageError::from)?;
+    let matches = options.parse(args::arguments()).map_err(UsageError::from)?;
     if matches.opt_present("help") {
         return Ok(Invocation::Print(help(&options)));
     }
