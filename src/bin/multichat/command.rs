@@ -2,16 +2,19 @@
 
 pub(crate) mod fetch;
 pub(crate) mod files;
+pub(crate) mod json_lines;
 pub(crate) mod lines;
 pub(crate) mod listen;
 pub(crate) mod send;
 pub(crate) mod share;
 pub(crate) mod who;
 
-use multichat::client::{self, Client};
+use multichat::client::{self, Answer, Client};
 
 use crate::Failure;
-use crate::settings::{LEAVE_LIMIT, NotJoined, shown};
+use crate::joining::NotJoined;
+use crate::settings::{LEAVE_LIMIT, shown};
+use crate::show::TerminalSafe;
 
 impl From<NotJoined> for Failure {
     fn from(why: NotJoined) -> Failure {
@@ -19,11 +22,18 @@ impl From<NotJoined> for Failure {
     }
 }
 
-/// What the server, or the connection, has said no to.
+/// What the server has refused, or why the connection has ended.
 fn refused(failure: client::Failure) -> Failure {
     Failure::Run(shown(&failure))
 }
 
 fn leave(client: &Client) {
     client.leave(LEAVE_LIMIT);
+}
+
+/// Which receivers a message has not reached, and why, where it has reached others.
+pub(crate) fn missed(answer: &Answer) -> Option<String> {
+    let missed = answer.text();
+    let missed = missed.trim();
+    (!missed.is_empty()).then(|| TerminalSafe(missed).to_string())
 }

@@ -1,21 +1,25 @@
 //! The client's command line: what is asked for, and the exit status.
 
+mod clean;
 mod command;
 mod console;
 mod file;
+mod joining;
 mod options;
 mod output;
 mod reconnecting_client;
 mod settings;
 mod show;
 mod signals;
+mod transcript;
+mod whom;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use multichat::args::{self, UsageError};
 
-use self::command::{fetch, files, lines, listen, send, share, who};
+use self::command::{fetch, files, json_lines, lines, listen, send, share, who};
 use self::console::terminal;
 use self::options::{Command, Invocation};
 
@@ -61,15 +65,14 @@ fn run() -> Result<(), Failure> {
     };
     signals::watch()?;
     match command {
-        Command::Send(text) => send::run(&settings, text.as_deref()),
-        Command::Share(files) => share::run(&settings, &files),
+        Command::Send { text, cleans } => send::run(&settings, text.as_deref(), cleans),
+        Command::Share(sources, extension) => share::run(&settings, &sources, extension.as_ref()),
         Command::Fetch(id, target) => fetch::run(&settings, id, &target),
-        Command::Who => who::run(&settings),
-        Command::Files => files::run(&settings),
+        Command::Who { as_json } => who::run(&settings, as_json),
+        Command::Files { as_json } => files::run(&settings, as_json),
         Command::Listen(wanted) => listen::run(settings, &wanted),
-        Command::Room if io::stdin().is_terminal() && io::stdout().is_terminal() => {
-            console::run(settings)
-        }
-        Command::Room => lines::run(settings),
+        Command::Room { as_json: true, .. } => json_lines::run(settings),
+        Command::Room { .. } if io::stdin().is_terminal() => console::run(settings),
+        Command::Room { cleans, .. } => lines::run(settings, cleans),
     }
 }

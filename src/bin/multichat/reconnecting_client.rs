@@ -1,5 +1,5 @@
-//! The connection to the room as a command has it: told about when it is lost, and made again where
-//! that is wanted.
+//! The connection to the room as a command has it: it tells when the connection is lost, and makes it
+//! again where that is wanted.
 //!
 //! Owns the pauses between tries. Knows nothing of what is done with the connection.
 
@@ -9,23 +9,23 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 use multichat::client::{Client, Event, Lost, Relay};
-use multichat::ids::Uid;
 use parking_lot::{Condvar, Mutex};
 
 use crate::Failure;
-use crate::settings::{LEAVE_LIMIT, NotJoined, Settings, introduce, shown};
-
-/// The pause before the first new try, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+use crate::joining::{Joined, NotJoined, Pauses, Questions};
+use crate::settings::{LEAVE_LIMIT, Settings, shown};
 
 /// What a command is told of its connection, in order.
 pub(crate) enum ConnectionEvent {
+    /// There is a connection for the first time.
+    Joined(Arc<Joined>),
+    /// There is a connection again; UIDs may have changed.
+    JoinedAgain,
     /// Something has arrived.
     Relay(Relay),
     /// Something that the person should know, fit to be shown.
     Notice(String),
-    /// The connection is lost for good, and why.
+    /// There is no connection, and there will be none: why.
     Ended(String),
 }
 
@@ -36,143 +36,97 @@ pub(crate) struct ReconnectingClient {
 
 struct Shared {
     settings: Settings,
-    identity: Mutex<Identity>,
+    questions: Questions,
+    /// The nickname to be set on each connection.
+    nickname: Mutex<Option<String>>,
     state: Mutex<State>,
     changed: Condvar,
     on_event: Box<dyn Fn(ConnectionEvent) + Send + Sync>,
 }
 
-/// Who one is in the room.
-struct Identity {
-    /// The nickname to be set again.
-    nickname: Option<String>,
-    /// The UID, where the server has told it.
-    uid: Option<Uid>,
-}
-
 enum State {
+    /// The first try is under way.
+    Beginning,
     /// There is a connection.
-    Joined(Arc<Client>),
-    /// There will be one again.
+    Joined(Arc<Joined>),
+    /// There may be one again.
     Waiting,
     /// There will be none any more.
     Ended,
 }
 
 impl ReconnectingClient {
-    /// Connects, sets the nickname, and starts to watch.
+    /// Begins to connect, to set the nickname, and to watch; returns at once.
     ///
     /// `on_event` is called by the threads that read and watch. While it takes its time nothing is
-    /// read, so it must not wait for a response, nor for the end of this.
-    pub(crate) fn join(
-        settings: Settings,
-        on_event: impl Fn(ConnectionEvent) + Send + Sync + 'static,
-    ) -> Result<ReconnectingClient, NotJoined> {
-        let shared = Shared::new(settings, on_event);
-        let lost = shared.join()?;
-        let watching = Arc::clone(&shared);
-        start_thread(move || watching.watch(lost)).map_err(NotJoined::Unreachable)?;
-        Ok(ReconnectingClient { shared })
-    }
-
-    /// The same, but returns at once: events come meanwhile, and where it fails,
-    /// [`ConnectionEvent::Ended`] says why.
+    /// read, so it must not wait for a response.
     pub(crate) fn start(
         settings: Settings,
+        questions: Questions,
         on_event: impl Fn(ConnectionEvent) + Send + Sync + 'static,
     ) -> Result<ReconnectingClient, Failure> {
-        let shared = Shared::new(settings, on_event);
-        let joining = Arc::clone(&shared);
-        let started = start_thread(move || match joining.join() {
-            Ok(lost) => joining.watch(lost),
-            Err(why) => joining.end(why.to_string()),
+        let shared = Arc::new(Shared {
+            nickname: Mutex::new(settings.nickname.clone()),
+            settings,
+            questions,
+            state: Mutex::new(State::Beginning),
+            changed: Condvar::new(),
+            on_event: Box::new(on_event),
         });
-        started.map_err(Failure::Run)?;
+        let watching = Arc::clone(&shared);
+        let started =
+            thread::Builder::new().name("connection".to_string()).spawn(move || watching.watch());
+        started.map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))?;
         Ok(ReconnectingClient { shared })
     }
 
     /// The connection, if there is one at this moment.
-    pub(crate) fn client(&self) -> Option<Arc<Client>> {
-        self.shared.client()
+    pub(crate) fn joined(&self) -> Option<Arc<Joined>> {
+        match &*self.shared.state.lock() {
+            State::Joined(joined) => Some(Arc::clone(joined)),
+            State::Beginning | State::Waiting | State::Ended => None,
+        }
     }
 
     /// The connection, as soon as there is one; `None` once there will be none any more.
-    pub(crate) fn wait_for_client(&self) -> Option<Arc<Client>> {
+    pub(crate) fn wait(&self) -> Option<Arc<Joined>> {
         let mut state = self.shared.state.lock();
         loop {
             match &*state {
-                State::Joined(client) => return Some(Arc::clone(client)),
+                State::Joined(joined) => return Some(Arc::clone(joined)),
                 State::Ended => return None,
-                State::Waiting => self.shared.changed.wait(&mut state),
+                State::Beginning | State::Waiting => self.shared.changed.wait(&mut state),
             }
         }
     }
 
-    /// The UID that the server has told, or tells now; `None` where it does not.
-    pub(crate) fn uid(&self) -> Option<Uid> {
-        let known = self.shared.identity.lock().uid;
-        known.or_else(|| {
-            let uid = self.client()?.own_uid().ok().flatten();
-            self.shared.identity.lock().uid = uid;
-            uid
-        })
+    /// Waits until the first try has come to something.
+    pub(crate) fn wait_for_first_try(&self) {
+        let mut state = self.shared.state.lock();
+        while matches!(*state, State::Beginning) {
+            self.shared.changed.wait(&mut state);
+        }
     }
 
     /// Remembers a nickname that has been set.
     pub(crate) fn keep_nickname(&self, nickname: &str) {
-        self.shared.identity.lock().nickname = Some(nickname.to_string());
+        *self.shared.nickname.lock() = Some(nickname.to_string());
+    }
+
+    /// The nickname that is set on each connection.
+    pub(crate) fn nickname(&self) -> Option<String> {
+        self.shared.nickname.lock().clone()
     }
 
     /// Says bye, and waits for the server to close the connection.
     pub(crate) fn leave(&self) {
-        if let State::Joined(client) = self.shared.change(State::Ended) {
-            client.leave(LEAVE_LIMIT);
+        if let State::Joined(joined) = self.shared.change(State::Ended) {
+            joined.client.leave(LEAVE_LIMIT);
         }
     }
-}
-
-fn start_thread(run: impl FnOnce() + Send + 'static) -> Result<(), String> {
-    let started = thread::Builder::new().name("connection".to_string()).spawn(run);
-    started.map(|_| ()).map_err(|error| format!("cannot start a thread: {error}"))
 }
 
 impl Shared {
-    fn new(
-        settings: Settings,
-        on_event: impl Fn(ConnectionEvent) + Send + Sync + 'static,
-    ) -> Arc<Shared> {
-        let identity = Identity { nickname: settings.nickname.clone(), uid: None };
-        Arc::new(Shared {
-            settings,
-            identity: Mutex::new(identity),
-            state: Mutex::new(State::Waiting),
-            changed: Condvar::new(),
-            on_event: Box::new(on_event),
-        })
-    }
-
-    /// Connects for the first time, and sets the nickname.
-    fn join(self: &Arc<Self>) -> Result<Receiver<Lost>, NotJoined> {
-        let (client, lost) = self.connect()?;
-        self.introduce(&client)?;
-        self.change_if_wanted(State::Joined(Arc::new(client)));
-        Ok(lost)
-    }
-
-    /// Says that there will be no connection any more, if it is still wanted.
-    fn end(&self, why: String) {
-        if self.change_if_wanted(State::Ended) {
-            (self.on_event)(ConnectionEvent::Ended(why));
-        }
-    }
-
-    fn client(&self) -> Option<Arc<Client>> {
-        match &*self.state.lock() {
-            State::Joined(client) => Some(Arc::clone(client)),
-            State::Waiting | State::Ended => None,
-        }
-    }
-
     fn change(&self, next: State) -> State {
         let last = std::mem::replace(&mut *self.state.lock(), next);
         self.changed.notify_all();
@@ -194,7 +148,19 @@ impl Shared {
         (self.on_event)(ConnectionEvent::Notice(what));
     }
 
+    /// Says that there will be no connection any more, if it is still wanted.
+    fn end(&self, why: String) {
+        if self.change_if_wanted(State::Ended) {
+            (self.on_event)(ConnectionEvent::Ended(why));
+        }
+    }
+
     /// Connects; the receiver tells when and why the connection is lost.
+    fn join(self: &Arc<Self>) -> Result<(Joined, Receiver<Lost>), NotJoined> {
+        let nickname = self.nickname.lock().clone();
+        self.settings.join_by(self.questions, nickname.as_deref(), || self.connect())
+    }
+
     fn connect(self: &Arc<Self>) -> Result<(Client, Receiver<Lost>), NotJoined> {
         let (say_lost, lost) = bounded(1);
         let shared = Arc::clone(self);
@@ -209,60 +175,95 @@ impl Shared {
         Ok((client, lost))
     }
 
-    /// Sets the nickname that was asked for.
-    fn introduce(&self, client: &Client) -> Result<(), NotJoined> {
-        let nickname = self.identity.lock().nickname.clone();
-        introduce(client, nickname.as_deref())
-    }
-
-    fn watch(self: Arc<Self>, mut lost: Receiver<Lost>) {
+    fn watch(self: Arc<Self>) {
+        let Some((mut joined, mut lost)) = self.join_first() else { return };
         while let Ok(how) = lost.recv() {
-            let why = shown(&how);
-            if !self.settings.reconnects {
+            let (why, was_given_up) = (shown(&how), how == Lost::Abandoned);
+            if !self.settings.reconnects && !was_given_up {
                 return self.end(why);
             }
             if !self.change_if_wanted(State::Waiting) {
                 return;
             }
-            self.notice(why);
-            match self.connect_again() {
-                Some(next) => lost = next,
+            if !was_given_up {
+                self.notice(why);
+            }
+            match self.join_again(&joined, was_given_up) {
+                Some(again) => (joined, lost) = again,
                 None => return,
             }
         }
     }
 
-    /// Tries until there is a connection; `None` where it is no longer wanted.
-    fn connect_again(self: &Arc<Self>) -> Option<Receiver<Lost>> {
-        let mut pause = FIRST_PAUSE;
+    /// Tries until there is a connection; `None` where it is no longer wanted, or cannot be.
+    fn join_first(self: &Arc<Self>) -> Option<(Arc<Joined>, Receiver<Lost>)> {
+        let mut pauses = Pauses::new();
         loop {
-            self.notice(format!("trying again in {} s", pause.as_secs()));
-            if !self.pause(pause) {
-                return None;
+            match self.join().and_then(|(joined, lost)| Ok((joined.complete()?, lost))) {
+                Ok((joined, lost)) => {
+                    let joined = Arc::new(joined);
+                    if !self.change_if_wanted(State::Joined(Arc::clone(&joined))) {
+                        return None;
+                    }
+                    (self.on_event)(ConnectionEvent::Joined(Arc::clone(&joined)));
+                    return Some((joined, lost));
+                }
+                Err(NotJoined::Unreachable(why)) if self.settings.reconnects => {
+                    if !self.change_if_wanted(State::Waiting) || !self.try_later(&mut pauses, &why)
+                    {
+                        return None;
+                    }
+                }
+                Err(why) => {
+                    self.end(why.to_string());
+                    return None;
+                }
             }
-            match self.try_again() {
-                Ok(lost) => return lost,
-                Err(why) => self.notice(why.to_string()),
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// Connects as before, with the nickname, and says what has changed; `None` where that is no
-    /// longer wanted.
-    fn try_again(self: &Arc<Self>) -> Result<Option<Receiver<Lost>>, NotJoined> {
-        let (client, lost) = self.connect()?;
-        match self.introduce(&client) {
-            Err(refused @ NotJoined::Nickname(_)) => self.notice(refused.to_string()),
-            introduced => introduced?,
+    /// Tries until there is a connection again; `None` where it is no longer wanted.
+    fn join_again(
+        self: &Arc<Self>,
+        last: &Joined,
+        at_once: bool,
+    ) -> Option<(Arc<Joined>, Receiver<Lost>)> {
+        let mut pauses = Pauses::new();
+        if !at_once && !self.pause(&mut pauses, String::new()) {
+            return None;
         }
-        let uid = client.own_uid().map_err(|failure| NotJoined::Unreachable(shown(&failure)))?;
-        let last = std::mem::replace(&mut self.identity.lock().uid, uid);
-        // First, so that whoever reads that there is a connection can use it.
-        if !self.change_if_wanted(State::Joined(Arc::new(client))) {
-            return Ok(None);
+        loop {
+            match self.join() {
+                Ok((joined, lost)) => return self.take_again(last, joined, lost),
+                Err(why) => {
+                    if !self.try_later(&mut pauses, &why.to_string()) {
+                        return None;
+                    }
+                }
+            }
         }
-        self.notice(match (last, uid) {
+    }
+
+    /// Takes a connection that was made again, and says what has changed.
+    fn take_again(
+        self: &Arc<Self>,
+        last: &Joined,
+        joined: Joined,
+        lost: Receiver<Lost>,
+    ) -> Option<(Arc<Joined>, Receiver<Lost>)> {
+        if let Err(reason) = &joined.nickname {
+            self.notice(NotJoined::Nickname(reason.clone()).to_string());
+        }
+        if let Err(why) = &joined.to {
+            self.notice(why.clone());
+        }
+        let joined = Arc::new(joined);
+        // First, so that a person who reads that there is a connection can use it.
+        if !self.change_if_wanted(State::Joined(Arc::clone(&joined))) {
+            return None;
+        }
+        (self.on_event)(ConnectionEvent::JoinedAgain);
+        self.notice(match (last.uid, joined.uid) {
             (Some(last), Some(uid)) if last == uid => format!("connected again, with UID {uid}"),
             (Some(last), Some(uid)) => {
                 format!("connected again: your UID has changed from {last} to {uid}")
@@ -270,11 +271,17 @@ impl Shared {
             (None, Some(uid)) => format!("connected again: your UID is now {uid}"),
             (_, None) => "connected again: your UID has changed".to_string(),
         });
-        Ok(Some(lost))
+        Some((joined, lost))
     }
 
-    /// Waits; `false` where the connection is no longer wanted.
-    fn pause(&self, pause: Duration) -> bool {
+    /// Says why there is no connection, and waits; `false` where it is no longer wanted.
+    fn try_later(&self, pauses: &mut Pauses, why: &str) -> bool {
+        self.pause(pauses, format!("{why}; "))
+    }
+
+    fn pause(&self, pauses: &mut Pauses, why: String) -> bool {
+        let pause: Duration = pauses.next();
+        self.notice(format!("{why}trying again in {} s", pause.as_secs()));
         let until = Instant::now() + pause;
         let mut state = self.state.lock();
         while !matches!(*state, State::Ended) {

@@ -122,12 +122,19 @@ impl Terminal {
         let until = Instant::now() + DEADLINE;
         while !is_so(&self.text()) {
             match self.coming.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => {
-                    self.screen.process(&bytes);
-                    self.came.extend_from_slice(&bytes);
-                }
+                Ok(bytes) => self.show(&bytes),
                 Err(why) => panic!("{why}: no {what:?} on the screen:\n{}", self.text()),
             }
+        }
+    }
+
+    /// Shows what has come; and says where the cursor is, if it is asked for.
+    fn show(&mut self, bytes: &[u8]) {
+        self.screen.process(bytes);
+        self.came.extend_from_slice(bytes);
+        if bytes.windows(4).any(|window| window == b"\x1b[6n") {
+            let (row, column) = self.screen.screen().cursor_position();
+            self.type_in(format!("\x1b[{};{}R", row + 1, column + 1));
         }
     }
 
@@ -203,29 +210,31 @@ fn a_private_message_rings_once_and_each_sender_has_a_colour() {
     let mut tom = peer_called(&server, "Tom");
     let mut terminal = Terminal::join(&server, &[]);
     tom.say_to(2, "psst").ok();
-    terminal.wait_for("1 Tom (to you): psst");
+    terminal.wait_for("(to you) 1 Tom: psst");
     let bells = |terminal: &Terminal| terminal.came.iter().filter(|&&byte| byte == 7).count();
     assert_eq!(bells(&terminal), 1);
     tom.say("aloud").ok();
     terminal.wait_for("1 Tom: aloud");
     assert_eq!(bells(&terminal), 1);
-    assert!(String::from_utf8_lossy(&terminal.came).contains("\x1b[32m1 Tom\x1b[0m: aloud"));
+    assert!(String::from_utf8_lossy(&terminal.came).contains("\x1b[38;5;130m1 Tom\x1b[0m: aloud"));
 }
 
 #[test]
 fn plain_and_no_color_are_kept_to() {
     let server = Server::start();
     let mut tom = peer_called(&server, "Tom");
-    let mut plain = Terminal::join(&server, &["--plain"]);
+    let mut plain = Terminal::start(&server, &["--plain"]);
+    plain.wait_for("/help tells");
     let mut grey = Terminal::start_with(&server, &[], &[("NO_COLOR", "1")]);
     grey.wait_for("/help tells");
     tom.say_to(2, "psst").ok();
     tom.say("aloud").ok();
-    for (terminal, what) in [(&mut plain, "psst"), (&mut grey, "aloud")] {
-        terminal.wait_for(what);
-        let came = String::from_utf8_lossy(&terminal.came).into_owned();
-        assert!(!came.contains("\x1b[3") && !came.contains('\x07'), "{came:?}");
-    }
+    plain.wait_for("(to you) 1 Tom: psst");
+    let came = String::from_utf8_lossy(&plain.came).into_owned();
+    assert!(!came.contains(['\x1b', '\x07']), "{came:?}");
+    grey.wait_for("aloud");
+    let came = String::from_utf8_lossy(&grey.came).into_owned();
+    assert!(!came.contains("\x1b[38") && !came.contains("\x1b[7m"), "{came:?}");
 }
 
 #[test]
@@ -239,7 +248,7 @@ fn commands_do_what_help_says() {
     terminal.type_in("/nick Bob\r");
     terminal.wait_for("you are now Bob");
     terminal.type_in("/who\r");
-    terminal.wait_for("    1 Tom Smith\n    2 Ann\n    3 Bob (you)\n");
+    terminal.wait_for("  1 Tom Smith\n  2 Ann\n* 3 Bob\n");
     terminal.type_in("/msg 1 by number\r");
     assert_eq!(tom.relay().text(), "by number");
     terminal.type_in("/msg Tom Smith by name\r");
@@ -279,7 +288,9 @@ fn files_are_shared_and_got_with_their_progress() {
     terminal.wait_for("is shared as file 2");
     assert_eq!(tom.relay().field("To"), "1");
     terminal.type_in("/files\r");
-    terminal.wait_for("    1 jpg 3145728 2\n    2 jpg 3145728 2\n");
+    terminal.wait_for(
+        "File-ID  type    bytes  from\n      1  jpg   3145728  2\n      2  jpg   3145728  2\n",
+    );
     terminal.type_in("/get 1\r");
     terminal.wait_for("file 1 is saved as 1.jpg");
     assert_same_bytes(&fs::read(terminal.path("1.jpg")).unwrap(), &bytes);
@@ -474,12 +485,29 @@ fn a_lost_connection_is_made_again_as_it_was() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told() {
+fn a_server_that_is_not_there_is_told_and_tried_again() {
     let mut server = Server::start();
+    let address = server.address.to_string();
     server.kill();
     let mut terminal = Terminal::start(&server, &[]);
-    terminal.wait_for("multichat: cannot connect to ");
-    assert_eq!(terminal.wait_for_end(), 1);
+    terminal.wait_for("* cannot connect to ");
+    terminal.type_in("too early\r");
+    terminal.wait_for("there is no connection: this was not sent");
+    let again = Server::with(&["--listen", &address]);
+    terminal.wait_for("/help tells");
+    let mut tom = again.join();
+    terminal.type_in("hello\r");
+    assert_eq!(tom.relay().text(), "hello");
+}
+
+#[test]
+fn a_nickname_that_is_refused_ends_the_program() {
+    let server = Server::start();
+    for options in [&["-n", "\u{1b}"][..], &["-n", "\u{1b}", "--plain"]] {
+        let mut terminal = Terminal::start(&server, options);
+        terminal.wait_for("multichat: the nickname was refused");
+        assert_eq!(terminal.wait_for_end(), 1);
+    }
 }
 
 #[test]

@@ -5,24 +5,28 @@ use multichat::ids::FileId;
 use super::leave;
 use crate::Failure;
 use crate::file::fetch::{NotFetched, fetch};
+use crate::file::name::shown_path;
 use crate::file::progress::Progress;
 use crate::file::saving::Target;
+use crate::joining::Questions;
 use crate::output;
 use crate::settings::Settings;
 
 /// Saves a shared file, and prints its name where it got one of its own.
 pub(crate) fn run(settings: &Settings, id: FileId, target: &Target) -> Result<(), Failure> {
-    let client = settings.join()?;
+    let client = settings.join(Questions::default())?.client;
     let progress = match target {
         Target::Stdout => Progress::None,
-        Target::Named | Target::File(_) => Progress::on_stderr(settings.is_plain),
+        Target::In(_) | Target::File(_) => Progress::on_stderr(settings.is_plain),
     };
     let saved = fetch(&client, id, target, progress).map_err(|why| match why {
         NotFetched::Failed(why) => Failure::Run(why),
         NotFetched::Stdout(error) => output::failed(&error),
     })?;
-    if let Some(path) = saved {
-        output::print(&format!("{}\n", path.display()))?;
+    if matches!(target, Target::In(_))
+        && let Some(path) = saved
+    {
+        output::print(&format!("{}\n", shown_path(&path)))?;
     }
     leave(&client);
     Ok(())

@@ -1,16 +1,78 @@
 //! `files`: lists the files that can be fetched.
 
+use multichat::wire::parse_number;
+use serde_json::json;
+
 use super::{leave, refused};
 use crate::Failure;
+use crate::joining::Questions;
 use crate::output;
 use crate::settings::Settings;
-use crate::show::TerminalSafe;
+use crate::show::{TerminalSafe, json};
 
 /// One line a file: File-ID, Content-Type, Content-Length, From.
-pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
-    let client = settings.join()?;
+pub(crate) fn run(settings: &Settings, as_json: bool) -> Result<(), Failure> {
+    let client = settings.join(Questions::default())?.client;
     let files = client.files().map_err(refused)?;
     leave(&client);
-    let line = |file: &String| format!("{}\n", TerminalSafe(file));
+    let line = |file: &String| match as_json {
+        true => format!("{}\n", as_object(file)),
+        false => format!("{}\n", TerminalSafe(file)),
+    };
     output::print(&files.iter().map(line).collect::<String>())
+}
+
+/// A line of the server's as an object; what is no number in it is left out.
+fn as_object(file: &str) -> String {
+    let mut words = file.split(' ');
+    let mut word = || words.next().unwrap_or_default();
+    let number = |word: &str| parse_number(word.as_bytes());
+    let (id, content_type, len, from) = (word(), word(), word(), word());
+    json::line(&json!({
+        "kind": "file",
+        "file_id": number(id),
+        "content_type": content_type,
+        "bytes": number(len),
+        "from": number(from),
+    }))
+}
+
+/// The server's lines under a head, in columns.
+pub(crate) fn table(files: &[String]) -> Vec<String> {
+    let head = ["File-ID", "type", "bytes", "from"].map(str::to_string).to_vec();
+    let rows = files.iter().map(|file| {
+        file.splitn(4, ' ').map(|word| TerminalSafe(word).to_string()).collect::<Vec<_>>()
+    });
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+    let width_of = |nth: usize| {
+        rows.iter().filter_map(|row| row.get(nth)).map(|word| word.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..4).map(|nth| width_of(nth).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        // Words to the left, numbers to the right; the last one needs no room behind it.
+        let cells = row.iter().zip(&widths).enumerate().map(|(nth, (word, width))| match nth {
+            1 => format!("{word:<width$}"),
+            3 => word.clone(),
+            _ => format!("{word:>width$}"),
+        });
+        cells.collect::<Vec<_>>().join("  ")
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_stand_in_columns_under_a_head() {
+        let files = ["1 jpg 3000 7", "10 tar.gz 12345678 7"].map(str::to_string);
+        let expected = [
+            "File-ID  type       bytes  from",
+            "      1  jpg         3000  7",
+            "     10  tar.gz  12345678  7",
+        ];
+        assert_eq!(table(&files), expected);
+        assert_eq!(as_object("1 \u{1b} x 7"), as_object("1 \u{1b} y 7"));
+    }
 }

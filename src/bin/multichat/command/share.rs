@@ -1,23 +1,30 @@
 //! `share`: shares files.
 
-use std::path::PathBuf;
+use multichat::text::Extension;
 
 use super::leave;
 use crate::Failure;
 use crate::file::progress::Progress;
-use crate::file::share::Outgoing;
+use crate::file::share::{Outgoing, Source};
+use crate::joining::{Joined, Questions};
 use crate::output::{self, complain};
 use crate::settings::Settings;
 
 /// Shares files, and prints each File-ID. One that fails does not keep the others back.
-pub(crate) fn run(settings: &Settings, paths: &[PathBuf]) -> Result<(), Failure> {
-    let client = settings.join()?;
+pub(crate) fn run(
+    settings: &Settings,
+    sources: &[Source],
+    extension: Option<&Extension>,
+) -> Result<(), Failure> {
+    let join = || settings.join(Questions { features: true, ..Questions::default() });
+    let mut joined = join()?;
     let mut has_failed = false;
-    for path in paths {
-        let progress = Progress::on_stderr(settings.is_plain);
-        let shared =
-            Outgoing::open(path).and_then(|file| file.share(&client, settings.to, progress));
-        match shared {
+    for source in sources {
+        // A file that was refused while it was sent has taken the connection with it.
+        if joined.client.is_lost() {
+            joined = join()?;
+        }
+        match share(settings, &joined, source, extension) {
             Ok(id) => output::print(&format!("{id}\n"))?,
             Err(why) => {
                 has_failed = true;
@@ -25,6 +32,16 @@ pub(crate) fn run(settings: &Settings, paths: &[PathBuf]) -> Result<(), Failure>
             }
         }
     }
-    leave(&client);
+    leave(&joined.client);
     if has_failed { Err(Failure::Silent) } else { Ok(()) }
+}
+
+fn share(
+    settings: &Settings,
+    joined: &Joined,
+    source: &Source,
+    extension: Option<&Extension>,
+) -> Result<multichat::ids::FileId, String> {
+    let file = Outgoing::open(source, extension)?;
+    file.share(joined, joined.to.clone()?, Progress::on_stderr(settings.is_plain))
 }

@@ -1,22 +1,24 @@
-//! The terminal's modes: as the person had them, and as they are while the program reads keys.
+//! The terminal: its modes, its size, and what is written to it.
 //!
-//! The editor takes the terminal for each line, and gives it back between two of them. A key that
-//! is typed just then must mean the same: no signal, no end of input, no second echo.
+//! While lines are edited every key waits for the editor as it was typed; the terminal is given back
+//! whatever ends or stops the program.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, getpgrp, kill_current_process_group};
 use rustix::termios::{
-    OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
+    OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
 };
 
-/// Tells the terminal not to mark any more what is pasted, as the editor has asked it to.
-const BRACKETED_PASTE_OFF: &str = "\x1b[?2004l";
+/// Asks the terminal to mark what is pasted, and not to do so any more.
 const BRACKETED_PASTE_ON: &str = "\x1b[?2004h";
+const BRACKETED_PASTE_OFF: &str = "\x1b[?2004l";
 
 /// The value of a special code that no key stands for.
 const NO_KEY: u8 = 0;
@@ -24,63 +26,110 @@ const NO_KEY: u8 = 0;
 /// How often a program that goes on in the background looks whether it has the terminal again.
 const BACKGROUND_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long the editor may take, where a signal ends the program, to go to the next line or to end
-/// the last: it sets the terminal then.
-const EDITOR_PAUSE: Duration = Duration::from_millis(50);
+/// The size of a terminal that does not tell its own, in columns and rows.
+const USUAL_SIZE: (usize, usize) = (80, 24);
 
-/// The terminal as it was before lines were edited on it.
-static ORIGINAL: Mutex<Option<Termios>> = Mutex::new(None);
+/// The terminal as it was before lines were edited on it, and where it is written to.
+static TAKEN: Mutex<Option<(Termios, File)>> = Mutex::new(None);
 
 /// A signal ends the program.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
 
-/// Remembers the terminal as it is now, for [`give_back`].
-pub(crate) fn keep() {
-    *ORIGINAL.lock() = tcgetattr(io::stdin()).ok();
+/// A terminal on which lines are edited. It is given back when this is dropped.
+pub(crate) struct Terminal {
+    file: File,
+    /// The key that stops a program on this terminal, if there is one: Ctrl-Z, mostly.
+    suspend_key: Option<char>,
 }
 
-/// The key that stops a program on this terminal, if there is one: Ctrl-Z, mostly.
-pub(crate) fn suspend_key() -> Option<char> {
-    let original = ORIGINAL.lock();
-    let code = original.as_ref()?.special_codes[SpecialCodeIndex::VSUSP];
-    (code != NO_KEY).then(|| char::from(code))
-}
-
-/// While this lives, every key waits for the editor as it was typed, also while that is not reading.
-pub(crate) struct Taken(());
-
-impl Taken {
-    pub(crate) fn take() -> Taken {
+impl Terminal {
+    /// Takes the terminal that standard input is; `None` where there is none to be drawn on.
+    pub(crate) fn take() -> Option<Terminal> {
+        let file = open()?;
+        let original = tcgetattr(io::stdin()).ok()?;
+        let code = original.special_codes[SpecialCodeIndex::VSUSP];
+        // Control characters alone: another key would be no letter of a text any more.
+        let suspend_key = (code != NO_KEY && code < b' ').then(|| char::from(code + 0x40));
+        *TAKEN.lock() = Some((original, file.try_clone().ok()?));
         set_raw();
-        Taken(())
+        Some(Terminal { file, suspend_key })
+    }
+
+    /// Writes to the terminal; waits where it is stopped.
+    pub(crate) fn write(&self, text: &str) -> io::Result<()> {
+        (&self.file).write_all(text.as_bytes())
+    }
+
+    /// Its columns and rows.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        match tcgetwinsize(&self.file) {
+            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+                (usize::from(size.ws_col), usize::from(size.ws_row))
+            }
+            _ => USUAL_SIZE,
+        }
+    }
+
+    pub(crate) fn suspend_key(&self) -> Option<char> {
+        self.suspend_key
+    }
+
+    /// Stops the program until the person continues it; the terminal is the shell's meanwhile.
+    pub(crate) fn suspend(&self) {
+        give_back();
+        let _ = kill_current_process_group(Signal::TSTP);
+        self.take_again();
+    }
+
+    /// Takes the terminal again, once it is this program's, after it was continued.
+    pub(crate) fn take_again(&self) {
+        while !is_in_foreground() {
+            wait_if_ending();
+            thread::sleep(BACKGROUND_PAUSE);
+        }
+        set_raw();
     }
 }
 
-impl Drop for Taken {
+impl Drop for Terminal {
     fn drop(&mut self) {
         give_back();
     }
 }
 
-fn set_raw() {
-    if let Some(original) = &*ORIGINAL.lock() {
-        let mut raw = original.clone();
-        raw.make_raw();
-        // What is printed meanwhile has lines as ever.
-        raw.output_modes = original.output_modes;
-        // The editor would stop the program without giving the terminal back.
-        raw.special_codes[SpecialCodeIndex::VSUSP] = NO_KEY;
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &raw);
+/// What is drawn on: standard output, where that is a terminal, or else the terminal of this session.
+fn open() -> Option<File> {
+    let stdout = io::stdout();
+    if stdout.is_terminal() {
+        return rustix::io::fcntl_dupfd_cloexec(&stdout, 0).ok().map(File::from);
     }
+    let file = File::options().write(true).open("/dev/tty").ok()?;
+    file.is_terminal().then_some(file)
+}
+
+fn set_raw() {
+    let taken = TAKEN.lock();
+    let Some((original, file)) = &*taken else { return };
+    // Under the lock: a signal that ends the program has not given it back yet, or has the last word.
+    if IS_ENDING.load(Ordering::SeqCst) {
+        return;
+    }
+    let mut raw = original.clone();
+    raw.make_raw();
+    // What is printed meanwhile has lines as ever, and Ctrl-S stops it as ever.
+    raw.output_modes = original.output_modes;
+    raw.input_modes |= original.input_modes & rustix::termios::InputModes::IXON;
+    let _ = tcsetattr(io::stdin(), OptionalActions::Now, &raw);
+    write_at_once(file, BRACKETED_PASTE_ON);
 }
 
 /// Puts the terminal back as the person had it, unless it is somebody else's at the moment.
 fn give_back() {
-    if let Some(original) = &*ORIGINAL.lock()
+    if let Some((original, file)) = &*TAKEN.lock()
         && is_in_foreground()
     {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, original);
-        write(BRACKETED_PASTE_OFF);
+        write_at_once(file, BRACKETED_PASTE_OFF);
     }
 }
 
@@ -88,10 +137,6 @@ fn give_back() {
 pub(crate) fn end() {
     IS_ENDING.store(true, Ordering::SeqCst);
     give_back();
-    if ORIGINAL.lock().is_some() {
-        thread::sleep(EDITOR_PAUSE);
-        give_back();
-    }
 }
 
 /// Returns unless a signal ends the program.
@@ -101,23 +146,15 @@ pub(crate) fn wait_if_ending() {
     }
 }
 
-/// Stops the program until the person continues it; the terminal is the shell's meanwhile.
-pub(crate) fn suspend() {
-    give_back();
-    let _ = kill_current_process_group(Signal::TSTP);
-    while !is_in_foreground() {
-        thread::sleep(BACKGROUND_PAUSE);
-    }
-    set_raw();
-    write(BRACKETED_PASTE_ON);
-}
-
-/// Whether the terminal is this program's: whoever sets it from the background is stopped for it.
+/// Whether the terminal is this program's: one that sets it from the background is stopped for it.
 fn is_in_foreground() -> bool {
     tcgetpgrp(io::stdin()).is_ok_and(|foreground| foreground == getpgrp())
 }
 
-fn write(sequence: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(sequence.as_bytes()).and_then(|()| stdout.flush());
+/// Writes a few bytes, unless the terminal is stopped.
+fn write_at_once(mut file: &File, sequence: &str) {
+    let mut polled = [PollFd::new(file, PollFlags::OUT)];
+    if matches!(poll(&mut polled, Some(&Timespec::default())), Ok(1)) {
+        let _ = file.write_all(sequence.as_bytes());
+    }
 }

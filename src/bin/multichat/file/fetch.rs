@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use multichat::args;
 use multichat::client::{Client, Failure};
 use multichat::ids::FileId;
 use parking_lot::Mutex;
@@ -20,7 +21,7 @@ pub(crate) enum NotFetched {
     Stdout(io::Error),
 }
 
-/// Fetches a file; returns its name where it got one of its own.
+/// Fetches a file; returns where it was saved, if it has a name there.
 pub(crate) fn fetch(
     client: &Client,
     id: FileId,
@@ -39,12 +40,13 @@ pub(crate) fn fetch(
     let failed = |what: String| Err(NotFetched::Failed(format!("file {id}: {what}")));
     match answer {
         Ok(_) => match saving.map_or(Ok(None), Saving::finish) {
-            Ok(name) => Ok(name.filter(|_| matches!(target, Target::Named))),
-            Err(error) => failed(error.to_string()),
+            Ok(name) => Ok(name),
+            Err(error) => failed(args::why(&error)),
         },
         Err(Failure::Local(error)) if matches!(target, Target::Stdout) => {
             Err(NotFetched::Stdout(error))
         }
+        Err(Failure::Local(error)) => failed(args::why(&error)),
         Err(failure) => failed(shown(&failure)),
     }
 }

@@ -12,16 +12,32 @@ const NO_EXTENSION: &str = "bin";
 /// The flag that opens a pipe without waiting for its other end. Of a regular file it means nothing.
 pub(crate) const NO_WAIT: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
-/// The `Content-Type` of a file by this name. `text` would make it a message, so it is `txt`.
-pub(crate) fn extension_of(name: &str) -> Extension {
+/// The `Content-Type` of a file by this name; `otherwise`, where the name has no extension, or none
+/// that can be told. `text` would make it a message, so it is `txt`.
+pub(crate) fn extension_of(name: &str, otherwise: Option<&Extension>) -> Extension {
     let stem_and_extension = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty());
     let extension = match stem_and_extension {
         Some((stem, last)) if is_tar(stem) => format!("tar.{last}"),
         Some((_, last)) if last.eq_ignore_ascii_case("text") => "txt".to_string(),
         Some((_, last)) => last.to_string(),
-        None => NO_EXTENSION.to_string(),
+        None => String::new(),
     };
-    checked_extension(&extension)
+    match (Extension::parse(extension.as_bytes()), otherwise) {
+        (Some(extension), _) => extension,
+        (None, Some(otherwise)) => otherwise.clone(),
+        (None, None) => checked_extension(NO_EXTENSION),
+    }
+}
+
+/// The type that a person names for files: an extension, with or without a dot before it.
+pub(crate) fn parse_type(text: &str) -> Result<Extension, &'static str> {
+    const NOT: &str = "not a type (a filename's extension, such as pdf)";
+    let extension =
+        Extension::parse(text.strip_prefix('.').unwrap_or(text).as_bytes()).ok_or(NOT)?;
+    match extension.as_str().eq_ignore_ascii_case("text") {
+        true => Ok(checked_extension("txt")),
+        false => Ok(extension),
+    }
 }
 
 fn is_tar(stem: &str) -> bool {
@@ -47,7 +63,7 @@ mod tests {
     #[test]
     fn a_file_is_shared_as_what_its_name_says() {
         let check = |name: &str, expected: &str| {
-            assert_eq!(extension_of(name).as_str(), expected, "{name:?}");
+            assert_eq!(extension_of(name, None).as_str(), expected, "{name:?}");
         };
         check("cat.jpg", "jpg");
         check("a.b.pdf", "pdf");
@@ -60,6 +76,23 @@ mod tests {
         check("end.", "bin");
         check("a.b c", "bin");
         check("a.\u{e4}", "bin");
+    }
+
+    #[test]
+    fn a_type_that_is_named_is_that_of_files_whose_name_tells_none() {
+        let pdf = parse_type(".pdf").unwrap();
+        let check = |name: &str, expected: &str| {
+            assert_eq!(extension_of(name, Some(&pdf)).as_str(), expected, "{name:?}");
+        };
+        check("README", "pdf");
+        check("a.b c", "pdf");
+        check("", "pdf");
+        check("cat.jpg", "jpg");
+        check("notes.text", "txt");
+        assert_eq!(parse_type("TEXT").unwrap().as_str(), "txt");
+        for bad in ["", ".", "a b", "../x"] {
+            assert!(parse_type(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]
