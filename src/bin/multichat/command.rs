@@ -9,11 +9,11 @@ pub(crate) mod send;
 pub(crate) mod share;
 pub(crate) mod who;
 
-use multichat::client::{self, Answer, Client};
+use multichat::client::{self, Answer};
 
 use crate::Failure;
 use crate::joining::NotJoined;
-use crate::settings::{LEAVE_LIMIT, shown};
+use crate::settings::shown;
 use crate::show::TerminalSafe;
 
 impl From<NotJoined> for Failure {
@@ -25,10 +25,6 @@ impl From<NotJoined> for Failure {
 /// What the server has refused, or why the connection has ended.
 fn refused(failure: client::Failure) -> Failure {
     Failure::Run(shown(&failure))
-}
-
-fn leave(client: &Client) {
-    client.leave(LEAVE_LIMIT);
 }
 
 /// Which receivers a message has not reached, and why, where it has reached others.

@@ -2,6 +2,7 @@
 //! that begins the session.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use multichat::client::{Client, Failure, Features, Lost, Outcome, parse_names, p
 use multichat::ids::Uid;
 
 use crate::output::complain;
-use crate::settings::{Settings, shown};
+use crate::settings::{LEAVE_LIMIT, Settings, shown};
 use crate::whom::{Names, Whom};
 
 /// The pause before the first new try, and the longest.
@@ -37,6 +38,14 @@ pub(crate) struct Joined {
     pub(crate) nickname: Result<Option<String>, String>,
     /// The receiver that was named, or why it cannot be found.
     pub(crate) to: Result<Option<Uid>, String>,
+    has_left: AtomicBool,
+}
+
+/// Whatever ends a command, it says bye (§2.3.4).
+impl Drop for Joined {
+    fn drop(&mut self) {
+        self.leave();
+    }
 }
 
 /// Why there is no connection to begin with.
@@ -159,11 +168,24 @@ impl Settings {
             names,
             features: features.map(|body| Features::parse(&body)).unwrap_or_default(),
             nickname: set.transpose(),
+            has_left: AtomicBool::new(false),
         })
     }
 }
 
 impl Joined {
+    /// Says bye, and waits for the server to close the connection.
+    pub(crate) fn leave(&self) {
+        if !self.has_left.swap(true, Ordering::SeqCst) && !self.client.is_lost() {
+            self.client.leave(LEAVE_LIMIT);
+        }
+    }
+
+    /// Leaves without a bye: what is still arriving is not waited for.
+    pub(crate) fn give_up(&self) {
+        self.has_left.store(true, Ordering::SeqCst);
+    }
+
     /// Fails where the nickname was refused, or the receiver is not here.
     pub(crate) fn complete(self) -> Result<Joined, NotJoined> {
         match (&self.nickname, &self.to) {

@@ -13,7 +13,10 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::Failure;
 use crate::joining::{Joined, NotJoined, Pauses, Questions};
-use crate::settings::{LEAVE_LIMIT, Settings, shown};
+use crate::settings::{Settings, shown};
+
+/// How long the next command may wait for a connection that this side has given up.
+const REJOIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a command is told of its connection, in order.
 pub(crate) enum ConnectionEvent {
@@ -108,6 +111,23 @@ impl ReconnectingClient {
         }
     }
 
+    /// Waits, where this side has given a connection up, until there is another one or the first try
+    /// has failed.
+    pub(crate) fn wait_for_another(&self, last: &Joined) {
+        let until = Instant::now() + REJOIN_LIMIT;
+        let mut state = self.shared.state.lock();
+        let is_last = |state: &State| match state {
+            State::Joined(joined) => std::ptr::eq(&**joined, last),
+            State::Beginning => true,
+            State::Waiting | State::Ended => false,
+        };
+        while last.client.is_lost() && is_last(&state) {
+            if self.shared.changed.wait_until(&mut state, until).timed_out() {
+                return;
+            }
+        }
+    }
+
     /// Remembers a nickname that has been set.
     pub(crate) fn keep_nickname(&self, nickname: &str) {
         *self.shared.nickname.lock() = Some(nickname.to_string());
@@ -121,7 +141,7 @@ impl ReconnectingClient {
     /// Says bye, and waits for the server to close the connection.
     pub(crate) fn leave(&self) {
         if let State::Joined(joined) = self.shared.change(State::Ended) {
-            joined.client.leave(LEAVE_LIMIT);
+            joined.leave();
         }
     }
 }
@@ -182,7 +202,9 @@ impl Shared {
             if !self.settings.reconnects && !was_given_up {
                 return self.end(why);
             }
-            if !self.change_if_wanted(State::Waiting) {
+            // There will be another one at once, where this side has given it up.
+            let next = if was_given_up { State::Beginning } else { State::Waiting };
+            if !self.change_if_wanted(next) {
                 return;
             }
             if !was_given_up {
@@ -236,7 +258,8 @@ impl Shared {
             match self.join() {
                 Ok((joined, lost)) => return self.take_again(last, joined, lost),
                 Err(why) => {
-                    if !self.try_later(&mut pauses, &why.to_string()) {
+                    let is_wanted = self.change_if_wanted(State::Waiting);
+                    if !is_wanted || !self.try_later(&mut pauses, &why.to_string()) {
                         return None;
                     }
                 }

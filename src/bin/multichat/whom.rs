@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(Whom::parse("12"), Ok(Whom::Uid(Uid(12))));
         assert_eq!(Whom::parse(" Tom Smith "), Ok(Whom::Nickname("Tom Smith".to_string())));
         assert!(Whom::parse("").is_err() && Whom::parse(" ").is_err());
-        assert_eq!(Whom::parse("Tom").and_then(|whom| Ok(whom.find(&names()))), Ok(Ok(Uid(2))));
+        assert_eq!(Whom::parse("Tom").map(|whom| whom.find(&names())), Ok(Ok(Uid(2))));
         assert_eq!(Whom::Uid(Uid(99)).find(&names()), Ok(Uid(99)));
     }
 

@@ -7,7 +7,7 @@ use std::num::NonZero;
 use std::process::Child;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
 use pty_process::Size;
@@ -18,21 +18,21 @@ use super::fake::Fake;
 use super::wait_until;
 use crate::common::{DEADLINE, Peer, Server, assert_same_bytes, pattern};
 
-const ROWS: u16 = 24;
+pub(super) const ROWS: u16 = 24;
 const COLUMNS: u16 = 80;
-const MULTICHAT: &str = env!("CARGO_BIN_EXE_multichat");
-const CTRL_C: &str = "\x03";
-const CTRL_D: &str = "\x04";
+pub(super) const MULTICHAT: &str = env!("CARGO_BIN_EXE_multichat");
+pub(super) const CTRL_C: &str = "\x03";
+pub(super) const CTRL_D: &str = "\x04";
 const CTRL_Z: &str = "\x1a";
 const UP: &str = "\x1b[A";
-const TAB: &str = "\t";
+pub(super) const TAB: &str = "\t";
 
-fn cells(count: u16) -> NonZero<u16> {
+pub(super) fn cells(count: u16) -> NonZero<u16> {
     NonZero::new(count).expect("a terminal has cells")
 }
 
 /// A program as the tests' environment does not change it.
-fn program(name: &str) -> Command {
+pub(super) fn program(name: &str) -> Command {
     Command::new(name)
         .env_remove("MULTICHAT_NICK")
         .env_remove("NO_COLOR")
@@ -40,26 +40,34 @@ fn program(name: &str) -> Command {
 }
 
 /// A terminal with `multichat` in it.
-struct Terminal {
-    pty: Arc<Pty>,
-    child: Child,
+pub(super) struct Terminal {
+    pub(super) pty: Arc<Pty>,
+    pub(super) child: Child,
     coming: Receiver<Vec<u8>>,
-    screen: vt100::Parser,
+    pub(super) screen: vt100::Parser,
     /// All that has come, escape sequences included.
-    came: Vec<u8>,
+    pub(super) came: Vec<u8>,
     dir: TempDir,
 }
 
 impl Terminal {
-    fn start(server: &Server, arguments: &[&str]) -> Terminal {
+    pub(super) fn start(server: &Server, arguments: &[&str]) -> Terminal {
         Terminal::start_with(server, arguments, &[])
     }
 
-    fn start_with(server: &Server, arguments: &[&str], variables: &[(&str, &str)]) -> Terminal {
+    pub(super) fn start_with(
+        server: &Server,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Terminal {
         Terminal::start_at(server.address, arguments, variables)
     }
 
-    fn start_at(address: SocketAddr, arguments: &[&str], variables: &[(&str, &str)]) -> Terminal {
+    pub(super) fn start_at(
+        address: SocketAddr,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Terminal {
         let command = program(MULTICHAT)
             .envs(variables.iter().copied())
             .args(["--server", &address.to_string()])
@@ -67,7 +75,7 @@ impl Terminal {
         Terminal::start_program(command)
     }
 
-    fn start_program(command: Command) -> Terminal {
+    pub(super) fn start_program(command: Command) -> Terminal {
         let dir = TempDir::new().expect("a temporary directory");
         let (pty, pts) = open().expect("a pseudo terminal");
         pty.resize(Size::new(ROWS, COLUMNS)).expect("set its size");
@@ -90,8 +98,14 @@ impl Terminal {
 
     /// Starts it from a shell that carries out something else first, and waits until it has joined.
     #[track_caller]
-    fn join_from_shell(server: &Server, first: &str) -> Terminal {
-        let mut terminal = Terminal::start_program(program("sh").arg("-i").env("PS1", "$ "));
+    pub(super) fn join_from_shell(server: &Server, first: &str) -> Terminal {
+        Terminal::join_from(program("sh").arg("-i").env("PS1", "$ "), server, first)
+    }
+
+    /// The same, from a shell of one's own.
+    #[track_caller]
+    pub(super) fn join_from(shell: Command, server: &Server, first: &str) -> Terminal {
+        let mut terminal = Terminal::start_program(shell);
         terminal.wait_for_line("$");
         terminal.type_in(format!("{first}\r{MULTICHAT} --server {}\r", server.address));
         terminal.wait_for("/help tells");
@@ -101,25 +115,46 @@ impl Terminal {
 
     /// Starts it and waits until it has joined.
     #[track_caller]
-    fn join(server: &Server, arguments: &[&str]) -> Terminal {
+    pub(super) fn join(server: &Server, arguments: &[&str]) -> Terminal {
         let mut terminal = Terminal::start(server, arguments);
         terminal.wait_for("/help tells");
         terminal.wait_for_line("> ");
         terminal
     }
 
-    fn type_in(&self, keys: impl AsRef<[u8]>) {
+    pub(super) fn type_in(&self, keys: impl AsRef<[u8]>) {
         (&*self.pty).write_all(keys.as_ref()).expect("type");
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         self.screen.screen().contents()
+    }
+
+    /// Sets its width.
+    pub(super) fn resize(&mut self, columns: u16) {
+        self.pty.resize(Size::new(ROWS, columns)).expect("set its size");
+        self.screen.screen_mut().set_size(cells(ROWS), cells(columns));
+    }
+
+    /// Reads nothing more of what the program writes.
+    pub(super) fn stop_reading(&mut self) {
+        self.coming = crossbeam_channel::never();
     }
 
     /// Waits until the screen is so.
     #[track_caller]
     fn wait_for_screen(&mut self, what: &str, is_so: impl Fn(&str) -> bool) {
-        let until = Instant::now() + DEADLINE;
+        self.wait_within(DEADLINE, what, is_so);
+    }
+
+    #[track_caller]
+    pub(super) fn wait_within(
+        &mut self,
+        deadline: Duration,
+        what: &str,
+        is_so: impl Fn(&str) -> bool,
+    ) {
+        let until = Instant::now() + deadline;
         while !is_so(&self.text()) {
             match self.coming.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(bytes) => self.show(&bytes),
@@ -139,27 +174,27 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn wait_for(&mut self, part: &str) {
+    pub(super) fn wait_for(&mut self, part: &str) {
         self.wait_for_screen(part, |text| text.contains(part));
     }
 
     /// Waits until the last line, where one types, is this.
     #[track_caller]
-    fn wait_for_line(&mut self, line: &str) {
+    pub(super) fn wait_for_line(&mut self, line: &str) {
         self.wait_for_screen(line, |text| {
             text.lines().last().map(str::trim_end) == Some(line.trim_end())
         });
     }
 
     #[track_caller]
-    fn wait_for_end(&mut self) -> i32 {
+    pub(super) fn wait_for_end(&mut self) -> i32 {
         wait_until("the program has ended", || {
             self.child.try_wait().expect("wait for it").is_some()
         });
         self.child.wait().expect("wait for it").code().expect("an exit status")
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(super) fn path(&self, name: &str) -> std::path::PathBuf {
         self.dir.path().join(name)
     }
 }
@@ -173,7 +208,7 @@ impl Drop for Terminal {
 }
 
 /// A peer that is called so.
-fn peer_called(server: &Server, nickname: &str) -> Peer {
+pub(super) fn peer_called(server: &Server, nickname: &str) -> Peer {
     let mut peer = server.join();
     peer.set_nickname(nickname).ok();
     peer

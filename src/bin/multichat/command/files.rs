@@ -3,7 +3,7 @@
 use multichat::wire::parse_number;
 use serde_json::json;
 
-use super::{leave, refused};
+use super::refused;
 use crate::Failure;
 use crate::joining::Questions;
 use crate::output;
@@ -12,9 +12,9 @@ use crate::show::{TerminalSafe, json};
 
 /// One line a file: File-ID, Content-Type, Content-Length, From.
 pub(crate) fn run(settings: &Settings, as_json: bool) -> Result<(), Failure> {
-    let client = settings.join(Questions::default())?.client;
-    let files = client.files().map_err(refused)?;
-    leave(&client);
+    let joined = settings.join(Questions::default())?;
+    let files = joined.client.files().map_err(refused)?;
+    joined.leave();
     let line = |file: &String| match as_json {
         true => format!("{}\n", as_object(file)),
         false => format!("{}\n", TerminalSafe(file)),

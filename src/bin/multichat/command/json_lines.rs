@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -14,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::lines::read_line;
 use super::missed;
 use crate::Failure;
-use crate::file::fetch::{self, NotFetched};
+use crate::file::fetch;
 use crate::file::progress::Progress;
 use crate::file::saving::Target;
 use crate::file::share::{Outgoing, Source};
@@ -43,7 +44,7 @@ enum Step {
 
 /// Carries out what standard input asks for, and prints what arrives and what is answered.
 pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
-    let transcript = Transcript::open(&settings)?;
+    let transcript = Transcript::open(&settings)?.map(Arc::new);
     output::watch_reader()?;
     let (say, steps) = bounded(WAITING_LIMIT);
     let on_event = say.clone();
@@ -51,7 +52,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
     let room = ReconnectingClient::start(settings, questions, move |event| {
         let _ = on_event.send(Step::Connection(event));
     })?;
-    let objects = Objects { room, say: say.clone() };
+    let objects = Objects { room, say: say.clone(), transcript: transcript.clone() };
     let asker = thread::Builder::new().name("asker".to_string()).spawn(move || {
         let done = objects.carry_out_all();
         objects.room.leave();
@@ -59,7 +60,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
         let _ = say.send(Step::Done(done));
     });
     asker.map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))?;
-    print_steps(&steps, transcript.as_ref())
+    print_steps(&steps, transcript.as_deref())
 }
 
 fn print_steps(steps: &Receiver<Step>, transcript: Option<&Transcript>) -> Result<(), Failure> {
@@ -177,6 +178,7 @@ fn response(id: Value, told: Told) -> Step {
 struct Objects {
     room: ReconnectingClient,
     say: Sender<Step>,
+    transcript: Option<Arc<Transcript>>,
 }
 
 impl Objects {
@@ -226,11 +228,14 @@ impl Objects {
         };
         let told = match wish {
             Ok(Wish::Text { text, to }) => match to_all(to) {
-                Ok(to) => return self.send_text(&joined.client, id, to, &text, give_back),
+                Ok(to) => return self.send_text(joined, id, to, &text, give_back),
                 Err(why) => Err(why),
             },
             Ok(Wish::Share { path, to }) => {
-                to_all(to).and_then(|to| share(joined, &Source::File(path), to))
+                let shared = to_all(to).and_then(|to| share(joined, &Source::File(path), to));
+                // One that is refused while it is sent may take the connection with it.
+                self.room.wait_for_another(joined);
+                shared
             }
             Ok(Wish::Fetch { id, output }) => fetch(&joined.client, id, output),
             Ok(Wish::Nick(nickname)) => self.set_nickname(&joined.client, &nickname),
@@ -246,14 +251,18 @@ impl Objects {
 
     fn send_text(
         &self,
-        client: &Client,
+        joined: &Joined,
         id: Value,
         to: Option<Uid>,
         text: &str,
         give_back: &Sender<()>,
     ) {
+        if let Some(transcript) = &self.transcript {
+            transcript.said(joined.uid, self.room.nickname().as_deref(), to, text);
+        }
         let (say, give_back) = (self.say.clone(), give_back.clone());
-        client.send_text_then(to, text.as_bytes(), move |answer: Result<Answer, Refused>| {
+        let text = text.as_bytes();
+        joined.client.send_text_then(to, text, move |answer: Result<Answer, Refused>| {
             let told = match answer {
                 Ok(answer) => told_of_text(&answer),
                 Err(failure) => Err(shown(&failure)),
@@ -280,8 +289,7 @@ fn fetch(client: &Client, id: FileId, output: Option<PathBuf>) -> Told {
     match fetch::fetch(client, id, &target, Progress::None) {
         Ok(Some(path)) => told([("output", path.to_string_lossy().into())]),
         Ok(None) => told([]),
-        Err(NotFetched::Failed(why)) => Err(why),
-        Err(NotFetched::Stdout(error)) => Err(args::why(&error)),
+        Err(why) => Err(why.why()),
     }
 }
 

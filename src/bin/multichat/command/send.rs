@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use multichat::args;
 use multichat::client::BODY_LIMIT;
 
-use super::{leave, missed, refused};
+use super::{missed, refused};
 use crate::Failure;
 use crate::clean::{clean, without_mark};
 use crate::joining::Questions;
@@ -24,7 +24,7 @@ pub(crate) fn run(settings: &Settings, text: Option<&str>, cleans: bool) -> Resu
     let joined = settings.join(Questions { uid: transcript.is_some(), ..Questions::default() })?;
     let to = joined.to.clone().map_err(Failure::Run)?;
     let answer = joined.client.send_text(to, &text).map_err(refused)?;
-    leave(&joined.client);
+    joined.leave();
     if let Some(transcript) = transcript {
         let nickname = joined.nickname.as_ref().ok().and_then(Option::as_deref);
         transcript.said(joined.uid, nickname, to, &String::from_utf8_lossy(&text));

@@ -2,7 +2,6 @@
 
 use multichat::text::Extension;
 
-use super::leave;
 use crate::Failure;
 use crate::file::progress::Progress;
 use crate::file::share::{Outgoing, Source};
@@ -32,7 +31,6 @@ pub(crate) fn run(
             }
         }
     }
-    leave(&joined.client);
     if has_failed { Err(Failure::Silent) } else { Ok(()) }
 }
 

@@ -6,7 +6,7 @@ use multichat::client;
 use multichat::ids::Uid;
 use serde_json::json;
 
-use super::{leave, refused};
+use super::refused;
 use crate::Failure;
 use crate::joining::{Joined, Questions};
 use crate::output;
@@ -18,7 +18,7 @@ use crate::whom::Names;
 pub(crate) fn run(settings: &Settings, as_json: bool) -> Result<(), Failure> {
     let joined = settings.join(Questions { uid: true, names: true, ..Questions::default() })?;
     let names = names(&joined)?;
-    leave(&joined.client);
+    joined.leave();
     let lines: Vec<String> = match as_json {
         true => names.iter().map(|client| as_object(client, joined.uid)).collect(),
         false => list(&names, joined.uid.filter(|_| io::stdout().is_terminal())),

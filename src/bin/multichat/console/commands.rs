@@ -158,7 +158,10 @@ impl Commands {
             None => joined.to.clone()?,
         };
         let file = Outgoing::open(&Source::File(path.clone()), None)?;
-        let id = file.share(joined, to, self.progress())?;
+        let shared = file.share(joined, to, self.progress());
+        // One that is refused while it is sent may take the connection with it.
+        self.room.wait_for_another(joined);
+        let id = shared?;
         self.screen.notice(&format!("{} is shared as file {id}", shown_path(&path)));
         Ok(())
     }
@@ -169,10 +172,7 @@ impl Commands {
             None => Target::here(),
         };
         let saved = fetch::fetch(&joined.client, id, &target, self.progress());
-        let saved = saved.map_err(|why| match why {
-            NotFetched::Failed(why) => why,
-            NotFetched::Stdout(error) => multichat::args::why(&error),
-        })?;
+        let saved = saved.map_err(NotFetched::why)?;
         if let Some(path) = saved {
             self.screen.notice(&format!("file {id} is saved as {}", shown_path(&path)));
         }

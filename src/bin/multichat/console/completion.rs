@@ -91,7 +91,9 @@ impl Completion {
         let names = self.query("names").and_then(|body| parse_names(&body));
         let names = names.filter(|names| names.iter().any(|(_, name)| name.is_some()));
         let names = names.unwrap_or_else(|| self.acquaintances.names());
+        let own = self.room.joined().and_then(|joined| joined.uid);
         let named = names.iter().filter_map(|(uid, name)| Some((*uid, name.as_deref()?)));
+        let named = named.filter(|(uid, _)| own != Some(*uid));
         named.map(|(uid, name)| nickname(&names, uid, name, end)).collect()
     }
 

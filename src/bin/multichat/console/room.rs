@@ -28,11 +28,15 @@ use crate::show::Style;
 const ESCAPE_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a window may take to come to its size, and a terminal to say where its cursor is.
-const RESIZE_PAUSE: Duration = Duration::from_millis(40);
-const CURSOR_LIMIT: Duration = Duration::from_millis(300);
+const RESIZE_PAUSE: Duration = Duration::from_millis(50);
+const CURSOR_LIMIT: Duration = Duration::from_secs(1);
 
-/// How often a window's size is looked at anew while it does not stay.
-const RESIZE_TRIES: usize = 20;
+/// How often it is looked again while a window's size does not stay, or the cursor is where it cannot
+/// be yet.
+const RESIZE_TRIES: usize = 10;
+
+/// How long a terminal that has another width already may take to say so.
+const WIDTH_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long a program that was continued may take to notice it.
 const CONTINUE_LIMIT: Duration = Duration::from_millis(500);
@@ -42,20 +46,14 @@ const CONTINUE_LIMIT: Duration = Duration::from_millis(500);
 const PIPE_LIMIT: Duration = Duration::from_millis(200);
 const PIPE_PAUSE: Duration = Duration::from_millis(20);
 
-/// What signals say.
-#[derive(Default)]
-struct Signalled {
-    has_resized: AtomicBool,
-    was_continued: AtomicBool,
-}
-
 /// A terminal with a line being typed.
 pub(crate) struct Room {
     terminal: Terminal,
     screen: Screen,
     /// Where this thread is woken when there is something to be shown.
     woken: UnixStream,
-    signalled: Arc<Signalled>,
+    /// Whether the program was stopped, and continued since.
+    was_continued: Arc<AtomicBool>,
     completion: Completion,
     printing: Printing,
     editor: Editor,
@@ -65,6 +63,8 @@ pub(crate) struct Room {
     keys: VecDeque<Key>,
     /// Whether the last row above the line tells how far something is.
     is_progress_last: bool,
+    /// Whether the terminal is not known not to say where its cursor is.
+    may_tell_cursor: bool,
     /// Whether what arrives goes to standard output, which is no terminal.
     is_redirected: bool,
 }
@@ -76,21 +76,22 @@ impl Room {
         completion: Completion,
         printing: Printing,
     ) -> Result<Room, Failure> {
-        let signalled = Arc::new(Signalled::default());
-        watch_signals(Arc::clone(&signalled), screen.clone())
+        let was_continued = Arc::new(AtomicBool::new(false));
+        watch_signals(Arc::clone(&was_continued), screen.clone())
             .map_err(|error| Failure::Run(format!("cannot watch for signals: {error}")))?;
         Ok(Room {
             editor: Editor::new(terminal.suspend_key()),
             terminal,
             screen,
             woken,
-            signalled,
+            was_continued,
             completion,
             printing,
             view: View::default(),
             decoder: Decoder::default(),
             keys: VecDeque::new(),
             is_progress_last: false,
+            may_tell_cursor: true,
             is_redirected: !io::stdout().is_terminal(),
         })
     }
@@ -160,7 +161,8 @@ impl Room {
             let mut drained = [0; 64];
             while matches!((&self.woken).read(&mut drained), Ok(count) if count > 0) {}
         }
-        if !keys {
+        // A program that reads in the background is stopped.
+        if !keys || !terminal::is_in_foreground() {
             return Ok(true);
         }
         let mut bytes = [0; 4096];
@@ -179,6 +181,8 @@ impl Room {
 
     /// Does what a key asks for; `false` where the person leaves.
     fn press(&mut self, key: Key, enter: &mut impl FnMut(&str) -> bool) -> io::Result<bool> {
+        // Late, but it does tell.
+        self.may_tell_cursor |= matches!(key, Key::CursorColumn(_));
         let completion = &self.completion;
         match self.editor.press(key, |typed| completion.complete(typed)) {
             Asked::Nothing => {}
@@ -208,6 +212,7 @@ impl Room {
     }
 
     fn draw(&mut self) -> io::Result<()> {
+        self.settle()?;
         let size = self.terminal.size();
         let (prompt, text) = (self.editor.prompt(), self.editor.text());
         let drawn = self.view.draw(&prompt, text, self.editor.cursor(), size);
@@ -228,13 +233,17 @@ impl Room {
         if batch.is_empty() {
             return Ok(());
         }
-        let columns = self.terminal.size().0;
-        self.printing.style.columns = (!self.is_redirected).then_some(columns);
+        self.settle()?;
+        self.find_line()?;
+        let columns = Some(self.terminal.size().0);
         let mut above = self.view.clear();
         let mut redirected = String::new();
         for piece in batch {
             let is_progress = matches!(piece, Piece::Progress(_));
-            if self.is_redirected && matches!(piece, Piece::Relay(_) | Piece::NotShown(_)) {
+            let is_redirected =
+                self.is_redirected && matches!(piece, Piece::Relay(_) | Piece::NotShown(_));
+            self.printing.style.columns = columns.filter(|_| !is_redirected);
+            if is_redirected {
                 redirected += &(self.printing.shown(piece) + "\n");
                 continue;
             }
@@ -260,15 +269,22 @@ impl Room {
     }
 
     fn heed_signals(&mut self) -> io::Result<()> {
-        if self.signalled.was_continued.swap(false, Ordering::SeqCst) {
+        // What a shell has in the foreground meanwhile is not to be drawn on.
+        if self.was_continued.swap(false, Ordering::SeqCst) || !terminal::is_in_foreground() {
             self.terminal.take_again();
             self.view.forget();
             self.draw()?;
         }
-        if self.signalled.has_resized.swap(false, Ordering::SeqCst) {
-            self.resize()?;
+        self.settle()
+    }
+
+    /// Draws the line anew, where the window has another width than when it was drawn.
+    fn settle(&mut self) -> io::Result<()> {
+        let columns = self.terminal.size().0;
+        match self.view.columns() {
+            Some(drawn) if drawn != columns => self.resize(),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Stops the program, until it is continued.
@@ -277,40 +293,73 @@ impl Room {
         self.write(&below)?;
         self.terminal.suspend();
         let until = Instant::now() + CONTINUE_LIMIT;
-        while !self.signalled.was_continued.swap(false, Ordering::SeqCst) && Instant::now() < until
-        {
+        while !self.was_continued.swap(false, Ordering::SeqCst) && Instant::now() < until {
             thread::yield_now();
         }
         Ok(())
     }
 
-    /// Draws the line anew where the window has another width. What has arrived is above it, and
-    /// stays: how many rows the line takes depends on the terminal, which is asked where its cursor
-    /// is.
-    fn resize(&mut self) -> io::Result<()> {
-        for _ in 0..RESIZE_TRIES {
+    /// Makes sure that the line is where it was drawn, before what has arrived is put in its place: a
+    /// terminal may have laid out anew what it shows, and not yet have said that its width is another.
+    fn find_line(&mut self) -> io::Result<()> {
+        let Some(place) = self.view.cursor() else { return Ok(()) };
+        if self.editor.text().is_empty() {
+            return Ok(());
+        }
+        match self.ask_for_cursor()? {
+            Some(column) if column != place.column => {}
+            _ => return Ok(()),
+        }
+        let until = Instant::now() + WIDTH_LIMIT;
+        while self.view.columns() == Some(self.terminal.size().0) && Instant::now() < until {
             thread::sleep(RESIZE_PAUSE);
-            self.signalled.has_resized.store(false, Ordering::SeqCst);
-            let columns = self.terminal.size().0;
-            if self.view.columns().is_none_or(|drawn| drawn == columns) {
+        }
+        self.settle()
+    }
+
+    /// Takes the line off, and draws it anew. What has arrived is above it, and stays: how many rows
+    /// the line takes depends on the terminal, which is asked where its cursor is.
+    fn resize(&mut self) -> io::Result<()> {
+        let mut rows = 0;
+        for _ in 0..RESIZE_TRIES {
+            let columns = self.wait_for_width();
+            if self.view.columns() == Some(columns) {
                 return Ok(());
             }
             let Some(resized) = self.view.after_resize(columns) else { return Ok(()) };
-            let column = match resized.is_told_by_column() {
-                true => self.ask_for_cursor()?,
+            let told = match resized.is_told_by_column() {
+                true => self.ask_for_cursor()?.map(|column| resized.rows_by_column(column)),
                 false => None,
             };
-            if self.terminal.size().0 == columns {
-                let cleared = self.view.clear_after_resize(resized.rows_above(column));
-                self.write(&cleared)?;
-                return self.draw();
+            rows = told.flatten().unwrap_or(resized.least_rows());
+            // Where the terminal says neither of what it can be, it is not done yet.
+            if self.terminal.size().0 == columns && told != Some(None) {
+                break;
             }
         }
-        Ok(())
+        let cleared = self.view.clear_after_resize(rows);
+        self.write(&cleared)?;
+        self.draw()
+    }
+
+    /// The terminal's width, once it stays as it is: a window is mostly drawn to its size.
+    fn wait_for_width(&self) -> usize {
+        let mut columns = self.terminal.size().0;
+        for _ in 0..RESIZE_TRIES {
+            thread::sleep(RESIZE_PAUSE);
+            let last = std::mem::replace(&mut columns, self.terminal.size().0);
+            if last == columns {
+                break;
+            }
+        }
+        columns
     }
 
     /// The cursor's column, from 0, if the terminal tells it.
     fn ask_for_cursor(&mut self) -> io::Result<Option<usize>> {
+        if !self.may_tell_cursor {
+            return Ok(None);
+        }
         self.write("\x1b[6n")?;
         let until = Instant::now() + CURSOR_LIMIT;
         loop {
@@ -322,19 +371,20 @@ impl Room {
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() || !self.read(Some(left))? {
+                self.may_tell_cursor = false;
                 return Ok(None);
             }
         }
     }
 }
 
-fn watch_signals(signalled: Arc<Signalled>, screen: Screen) -> io::Result<()> {
+/// Wakes the thread of the room when its window has another size, or when it was continued.
+fn watch_signals(was_continued: Arc<AtomicBool>, screen: Screen) -> io::Result<()> {
     let mut signals = Signals::new([SIGCONT, SIGWINCH])?;
     let wait = move || {
         for signal in signals.forever() {
-            match signal {
-                SIGCONT => signalled.was_continued.store(true, Ordering::SeqCst),
-                _ => signalled.has_resized.store(true, Ordering::SeqCst),
+            if signal == SIGCONT {
+                was_continued.store(true, Ordering::SeqCst);
             }
             screen.wake_now();
         }

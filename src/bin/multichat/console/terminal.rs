@@ -146,9 +146,10 @@ pub(crate) fn wait_if_ending() {
     }
 }
 
-/// Whether the terminal is this program's: one that sets it from the background is stopped for it.
-fn is_in_foreground() -> bool {
-    tcgetpgrp(io::stdin()).is_ok_and(|foreground| foreground == getpgrp())
+/// Whether the terminal is this program's: one that sets it from the background is stopped for it. One
+/// that has gone is nobody else's.
+pub(crate) fn is_in_foreground() -> bool {
+    tcgetpgrp(io::stdin()).map_or(true, |foreground| foreground == getpgrp())
 }
 
 /// Writes a few bytes, unless the terminal is stopped.

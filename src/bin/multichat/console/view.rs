@@ -126,12 +126,15 @@ impl View {
             // The last row is full. A terminal goes to the next one with the next character alone.
             out.push_str(" \r");
         }
-        if end.row > at.row {
-            let _ = write!(out, "\x1b[{}A", end.row - at.row);
-        }
-        out.push('\r');
-        if at.column > 0 {
-            let _ = write!(out, "\x1b[{}C", at.column);
+        // Behind the last character it stands already, however wide the terminal may be by now.
+        if at != end {
+            if end.row > at.row {
+                let _ = write!(out, "\x1b[{}A", end.row - at.row);
+            }
+            out.push('\r');
+            if at.column > 0 {
+                let _ = write!(out, "\x1b[{}C", at.column);
+            }
         }
         self.drawn = Some(Drawn { cells, cursor, columns });
         out
@@ -141,8 +144,7 @@ impl View {
     pub(crate) fn clear(&mut self) -> String {
         match self.drawn.take() {
             Some(drawn) => {
-                let at = Layout::of(&drawn.cells, drawn.columns).cursor(drawn.cursor);
-                clear_from(at.row)
+                clear_from(Layout::of(&drawn.cells, drawn.columns).cursor(drawn.cursor).row)
             }
             None => String::new(),
         }
@@ -164,6 +166,12 @@ impl View {
     /// Forgets what is drawn: the screen was cleared, or is somebody else's.
     pub(crate) fn forget(&mut self) {
         self.drawn = None;
+    }
+
+    /// Where the cursor is, if a line is drawn.
+    pub(crate) fn cursor(&self) -> Option<Place> {
+        let drawn = self.drawn.as_ref()?;
+        Some(Layout::of(&drawn.cells, drawn.columns).cursor(drawn.cursor))
     }
 
     /// In how many columns the line is drawn, if one is.
@@ -201,14 +209,16 @@ impl Resized {
         self.anew.row != self.kept.row && self.anew.column != self.kept.column
     }
 
-    /// How many rows are sure to be the line's, above the cursor; `column` is where it is, from 0, if
-    /// the terminal has told.
-    pub(crate) fn rows_above(self, column: Option<usize>) -> usize {
-        match column {
-            Some(column) if self.is_told_by_column() && column == self.anew.column => self.anew.row,
-            Some(column) if self.is_told_by_column() && column == self.kept.column => self.kept.row,
-            _ => self.anew.row.min(self.kept.row),
-        }
+    /// How many rows are the line's above the cursor, which is in this column, from 0; `None` where it
+    /// cannot be there.
+    pub(crate) fn rows_by_column(self, column: usize) -> Option<usize> {
+        let is_there = |place: &Place| place.column == column;
+        [self.anew, self.kept].iter().find(|place| is_there(place)).map(|place| place.row)
+    }
+
+    /// How many rows are sure to be the line's above the cursor, wherever it is.
+    pub(crate) fn least_rows(self) -> usize {
+        self.anew.row.min(self.kept.row)
     }
 }
 
@@ -293,16 +303,17 @@ mod tests {
         // 45 columns: two rows before. Wider: one row, or still two.
         let resized = view.after_resize(100).unwrap();
         assert_eq!((resized.anew, resized.kept), (place(0, 45), place(1, 5)));
-        assert_eq!(resized.rows_above(Some(45)), 0);
-        assert_eq!(resized.rows_above(Some(5)), 1);
+        assert!(resized.is_told_by_column());
+        assert_eq!(resized.rows_by_column(45), Some(0));
+        assert_eq!(resized.rows_by_column(5), Some(1));
+        assert_eq!(resized.rows_by_column(7), None);
         // Not told: nothing above is cleared that may have arrived.
-        assert_eq!(resized.rows_above(None), 0);
-        assert_eq!(resized.rows_above(Some(7)), 0);
+        assert_eq!(resized.least_rows(), 0);
         // Narrower: three rows, or two.
         let resized = view.after_resize(20).unwrap();
         assert_eq!((resized.anew, resized.kept), (place(2, 5), place(1, 5)));
         assert!(!resized.is_told_by_column());
-        assert_eq!(resized.rows_above(Some(5)), 1);
+        assert_eq!(resized.least_rows(), 1);
     }
 
     #[test]

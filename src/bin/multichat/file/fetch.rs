@@ -15,10 +15,22 @@ use crate::settings::shown;
 
 /// Why a file was not fetched.
 pub(crate) enum NotFetched {
-    /// Fit to be shown.
-    Failed(String),
-    /// Standard output does not take it.
+    /// The server has refused it, or the connection has ended. Fit to be shown.
+    Refused(String),
+    /// It cannot be written; the rest of it may still be arriving. Fit to be shown.
+    Unwritten(String),
+    /// Standard output does not take it; the rest of it may still be arriving.
     Stdout(io::Error),
+}
+
+impl NotFetched {
+    /// Why, as it may be shown.
+    pub(crate) fn why(self) -> String {
+        match self {
+            NotFetched::Refused(why) | NotFetched::Unwritten(why) => why,
+            NotFetched::Stdout(error) => args::why(&error),
+        }
+    }
 }
 
 /// Fetches a file; returns where it was saved, if it has a name there.
@@ -37,17 +49,15 @@ pub(crate) fn fetch(
         Ok(Box::new(Sink { file, progress, written: 0 }))
     });
     let saving = opened.lock().take();
-    let failed = |what: String| Err(NotFetched::Failed(format!("file {id}: {what}")));
+    let unwritten =
+        |error: io::Error| NotFetched::Unwritten(format!("file {id}: {}", args::why(&error)));
     match answer {
-        Ok(_) => match saving.map_or(Ok(None), Saving::finish) {
-            Ok(name) => Ok(name),
-            Err(error) => failed(args::why(&error)),
-        },
+        Ok(_) => saving.map_or(Ok(None), Saving::finish).map_err(unwritten),
         Err(Failure::Local(error)) if matches!(target, Target::Stdout) => {
             Err(NotFetched::Stdout(error))
         }
-        Err(Failure::Local(error)) => failed(args::why(&error)),
-        Err(failure) => failed(shown(&failure)),
+        Err(Failure::Local(error)) => Err(unwritten(error)),
+        Err(failure) => Err(NotFetched::Refused(format!("file {id}: {}", shown(&failure)))),
     }
 }
 

@@ -212,7 +212,7 @@ pub(super) mod tests {
         check("JoAnn B", "JoAnn B", false);
         check("Ann", "Ann", false);
         assert!(!mark_name("x", "", style).1);
-        assert_eq!(mark_name("\u{dc}BER \u{fc}ber", "\u{fc}ber", Style::default()).1, true);
+        assert!(mark_name("\u{dc}BER", "\u{fc}ber", Style::default()).1);
     }
 
     #[test]
