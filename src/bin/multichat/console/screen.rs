@@ -88,7 +88,10 @@ impl Queue {
             (Piece::Progress(_), Some(last @ Piece::Progress(_))) => *last = piece,
             _ => self.pieces.push_back(piece),
         }
-        while self.relays > RELAYS_LIMIT || self.relays_bytes > RELAYS_BYTES_LIMIT {
+        // One message alone may wait, however long it is.
+        while self.relays > 1
+            && (self.relays > RELAYS_LIMIT || self.relays_bytes > RELAYS_BYTES_LIMIT)
+        {
             self.leave_out();
         }
     }

@@ -14,8 +14,8 @@ const INDENT: &str = "    ";
 /// A terminal narrower than this is not wrapped for, in columns.
 const LEAST_COLUMNS: usize = 20;
 
-/// How much of a text is shown, in bytes. Far above what a server takes, so that one that sends more
-/// does not fill the memory with what a terminal cannot show anyway.
+/// How much of a text is shown on a terminal, in bytes. Far above what a server takes, so that one that
+/// sends more does not fill the memory with what nobody would read there.
 const SHOWN_LIMIT: usize = 256 * 1024;
 
 /// Colours of senders, by their UIDs, of the 256 that terminals have: those that can be read on black
@@ -63,7 +63,7 @@ pub(crate) fn relay(relay: &Relay, style: Style, own: Option<&str>) -> String {
 
 /// The lines of a text, and whether `own` is named in it.
 fn text_lines(text: &str, style: Style, own: Option<&str>) -> (String, bool) {
-    let (text, cut_len) = cut(text);
+    let (text, cut_len) = if style.columns.is_some() { cut(text) } else { (text, 0) };
     let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
     let mut shown = lines.next().map(|line| TerminalSafe(line).to_string()).unwrap_or_default();
     let mut further: Vec<&str> = lines.collect();
@@ -233,9 +233,13 @@ pub(super) mod tests {
     #[test]
     fn a_huge_text_is_cut() {
         let huge = "\u{1b}".repeat(1 << 20);
-        let shown = plain(&text(None, None, &huge));
+        let huge = text(None, None, &huge);
+        let style = Style { columns: Some(80), ..Style::default() };
+        let shown = relay(&huge, style, None);
         assert!(shown.ends_with(" … 786432 bytes more, not shown"), "{}", shown.len());
-        assert!(shown.len() < 7 * SHOWN_LIMIT);
+        assert!(shown.len() < 8 * SHOWN_LIMIT);
+        // In a file it is whole.
+        assert_eq!(plain(&huge).len(), "7: ".len() + (1 << 20) * "\\u{1b}".len());
     }
 
     #[test]
