@@ -95,6 +95,10 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
         }
     };
     drop(entering);
+    if room.joined().is_none() {
+        // Nothing that waits for a connection can be carried out, and nobody waits for that.
+        room.leave();
+    }
     // What was entered is still carried out, and says itself what goes wrong.
     let _ = worker.join();
     room.leave();

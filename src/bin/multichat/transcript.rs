@@ -59,7 +59,8 @@ impl Transcript {
     ) {
         let from = from.map_or_else(|| "you".to_string(), |uid| sender(uid, nickname));
         let to = to.map(|uid| format!("(to {uid}) ")).unwrap_or_default();
-        let text = TerminalSafe(text.trim_end()).to_string();
+        let lines = text.trim_end().lines().map(|line| TerminalSafe(line).to_string());
+        let text = lines.collect::<Vec<_>>().join("\n    ");
         self.append(&format!("{}{to}{from}: {text}", time(TIME)));
     }
 

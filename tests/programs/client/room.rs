@@ -2,10 +2,12 @@
 //! change their size, signals, files that take their time.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command as Program, Stdio};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, unbounded};
 use pty_process::Size;
 use tempfile::TempDir;
 
@@ -76,8 +78,9 @@ fn what_may_have_been_meant_as_a_command_is_never_said() {
 }
 
 /// A server that answers the first query and says the same text as fast as it can, for a while, and
-/// then that it is done.
-fn flood(time: Duration) -> std::net::SocketAddr {
+/// then that it is done; the receiver hears of it as well.
+fn flood(time: Duration) -> (SocketAddr, Receiver<()>) {
+    let (done, ended) = unbounded();
     let text = "a text of some words, as people say them";
     let relay = format!(
         "Message-Type chat\r\nFrom 7\r\nSender-Nickname Tom\r\nContent-Type text\r\n\
@@ -85,15 +88,17 @@ fn flood(time: Duration) -> std::net::SocketAddr {
         text.len()
     );
     let relays = relay.repeat(500);
-    Fake::serve(move |client| {
+    let address = Fake::serve(move |client| {
         client.begin();
         let until = Instant::now() + time;
         while Instant::now() < until && client.try_send(&relays) {}
         client.send(
             "Message-Type chat\r\nFrom 7\r\nContent-Type text\r\nContent-Length 9\r\n\r\nall of it",
         );
+        let _ = done.send(());
         while client.next().is_some() {}
-    })
+    });
+    (address, ended)
 }
 
 /// The most memory that a program has had, in kB.
@@ -105,7 +110,8 @@ fn peak_of(pid: u32) -> u64 {
 
 #[test]
 fn a_flood_is_counted_and_costs_no_memory_on_a_terminal_that_reads() {
-    let mut terminal = Terminal::start_at(flood(Duration::from_secs(3)), &[], &[]);
+    let (address, _) = flood(Duration::from_secs(3));
+    let mut terminal = Terminal::start_at(address, &[], &[]);
     terminal.wait_for("7 Tom: a text of some words");
     // A line can be typed in the midst of it.
     terminal.type_in("half a line");
@@ -116,12 +122,12 @@ fn a_flood_is_counted_and_costs_no_memory_on_a_terminal_that_reads() {
 
 #[test]
 fn a_flood_is_counted_and_costs_no_memory_on_a_terminal_that_is_stopped() {
-    let time = Duration::from_secs(3);
-    let mut terminal = Terminal::start_at(flood(time), &[], &[]);
+    let (address, ended) = flood(Duration::from_secs(3));
+    let mut terminal = Terminal::start_at(address, &[], &[]);
     terminal.wait_for("7 Tom: a text of some words");
     // Nobody reads what it writes while the flood comes; Ctrl-S, and then Ctrl-Q.
     terminal.type_in("\x13");
-    std::thread::sleep(time);
+    ended.recv_timeout(LONG_DEADLINE).expect("the end of the flood");
     terminal.type_in("\x11");
     terminal.wait_within(LONG_DEADLINE, "7: all of it", |text| text.contains("7: all of it"));
     let came = String::from_utf8_lossy(&terminal.came).into_owned();
@@ -473,7 +479,8 @@ fn a_server_that_knows_no_question_is_asked_none() {
 
 #[test]
 fn a_signal_ends_it_while_the_terminal_is_stopped() {
-    let mut terminal = Terminal::start_at(flood(Duration::from_secs(60)), &[], &[]);
+    let (address, _) = flood(Duration::from_secs(60));
+    let mut terminal = Terminal::start_at(address, &[], &[]);
     terminal.wait_for("7 Tom: a text of some words");
     terminal.type_in("\x13");
     terminal.stop_reading();

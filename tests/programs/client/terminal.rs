@@ -577,4 +577,6 @@ fn a_server_that_does_not_answer_leaves_the_terminal_to_the_person() {
     terminal.wait_for_line("> ");
     terminal.type_in("half a line");
     terminal.wait_for_line("> half a line");
+    terminal.type_in(format!("{CTRL_C}never said\r{CTRL_D}"));
+    assert_eq!(terminal.wait_for_end(), 0);
 }
