@@ -4,6 +4,7 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 ARGS ?=
+MODEL_SCHEDULES ?= 10000
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 SCRIPTS = .ci/run $(wildcard scripts/*.sh tests/*.sh tests/network/*.sh)
@@ -19,9 +20,16 @@ run: all ## build the server and start a room on port 8080 (ARGS=… passes opti
 	target/release/multichatd $(ARGS)
 
 .PHONY: test
-test: ## unit tests, tests over real sockets, and every netcat that is there
+test: ## unit tests, tests over real sockets, some schedules of the model, every netcat there is
 	$(CARGO) test
+	$(MAKE) model MODEL_SCHEDULES=300
 	tests/netcats.sh
+
+.PHONY: model
+# Its own target directory: every package is built for the checker.
+model: ## the delivery core under a model checker (MODEL_SCHEDULES=… for each property)
+	RUSTFLAGS='--cfg shuttle' CARGO_TARGET_DIR=target/model MODEL_SCHEDULES=$(MODEL_SCHEDULES) \
+		$(CARGO) test --no-default-features --lib delivery::model
 
 .PHONY: chaos
 chaos: ## a minute of clients that do anything at random (CHAOS_SEED=… repeats one)

@@ -6,9 +6,8 @@
 //! streamed, in both directions.
 //!
 //! The server is not trusted: what it sends is held up to a limit alone, and is to be shown with care
-//! ([`crate::text::Shown`]). Knows nothing of terminals and flags.
+//! ([`crate::text::TerminalSafe`]). Knows nothing of terminals and flags.
 
-mod features;
 mod outcome;
 mod reader;
 mod requests;
@@ -30,9 +29,8 @@ use crate::ids::MessageId;
 use crate::wire::client_message::encode_client_message;
 use crate::wire::{ClientMessage, Inherited, MessageType, Request};
 
-pub use self::features::Features;
 pub use self::outcome::{Answer, Content, Event, Failure, Lost, Relay};
-pub use self::requests::{parse_names, parse_uid};
+pub use crate::wire::query::{Features, parse_names, parse_own_uid};
 
 /// The longest body that is held in memory, in bytes; files that are fetched are not.
 ///

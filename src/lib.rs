@@ -41,22 +41,20 @@
 //!    a small staged one is fetched like a text.
 //! 7. Every way a thread can end, a panic included, takes its client out of the room with a cause.
 
+mod admission;
 pub mod args;
-mod batch;
 pub mod client;
 pub mod delivery;
 pub mod ids;
-mod kernel_queue;
 pub mod limits;
 pub mod logging;
-pub mod outbox;
 pub mod reason;
-mod refusal;
 pub mod room;
 pub mod server;
+mod service;
 mod session;
 pub mod stage;
-mod stall;
+mod supervisor;
+mod sync;
 pub mod text;
 pub mod wire;
-mod writer;

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::{Client, Failure, Features, Lost, Outcome, Outgoing};
+use super::{Client, Failure, Lost, Outcome, Outgoing};
 use crate::ids::{FileId, MessageId, Uid};
 use crate::text::Extension;
-use crate::wire::{Chat, ContentType, Request, parse_number};
+use crate::wire::query::Features;
+use crate::wire::{Chat, ContentType, Request, query};
 
 /// A file that is refused while more than this is still to be sent is not sent to its end: the
 /// connection is given up, since a message cannot end otherwise.
@@ -37,7 +38,7 @@ impl Client {
         text: &[u8],
         on_answer: impl FnOnce(Outcome) + Send + 'static,
     ) {
-        let chat = Request::Chat(Chat { to, content_type: ContentType::Text });
+        let chat = Request::Chat(Chat { to, content_type: ContentType::Text, file_name: None });
         self.request(chat, text, Box::new(on_answer));
     }
 
@@ -105,7 +106,7 @@ impl Client {
     /// Where the connection is lost.
     pub fn own_uid(&self) -> Result<Option<Uid>, Failure> {
         match self.query("self") {
-            Ok(body) => Ok(parse_uid(&body)),
+            Ok(body) => Ok(query::parse_own_uid(&body)),
             Err(Failure::Refused(_)) => Ok(None),
             Err(failure) => Err(failure),
         }
@@ -118,11 +119,12 @@ impl Client {
     /// See [`Failure`].
     pub fn names(&self) -> Result<Vec<(Uid, Option<String>)>, Failure> {
         let named = match self.query("names") {
-            Ok(body) => parse_names(&body),
+            Ok(body) => query::parse_names(&body),
             Err(Failure::Refused(_)) => None,
             Err(failure) => return Err(failure),
         };
-        let listed = named.map_or_else(|| Ok(parse_names(&self.query("")?)), |list| Ok(Some(list)));
+        let listed =
+            named.map_or_else(|| Ok(query::parse_names(&self.query("")?)), |list| Ok(Some(list)));
         listed?.ok_or(Failure::NoAnswer("the server's list of clients is not one"))
     }
 
@@ -132,11 +134,10 @@ impl Client {
     /// See [`Failure`]; a server of the draft has no such list.
     pub fn files(&self) -> Result<Vec<String>, Failure> {
         let body = self.query("files")?;
-        let lines: Vec<String> = body.lines().map(str::to_string).collect();
-        if lines.iter().any(|line| line.split(' ').count() != 4) {
+        if query::parse_files(&body).is_none() {
             return Err(Failure::NoAnswer("the server does not list files"));
         }
-        Ok(lines)
+        Ok(body.lines().map(str::to_string).collect())
     }
 
     /// Shares a file of `len` bytes with all or with one (§2.3.3.1); returns its File-ID.
@@ -155,7 +156,8 @@ impl Client {
         len: u64,
         on_progress: &mut dyn FnMut(u64),
     ) -> Result<FileId, Failure> {
-        let chat = Request::Chat(Chat { to, content_type: ContentType::File(extension.clone()) });
+        let content_type = ContentType::File(extension.clone());
+        let chat = Request::Chat(Chat { to, content_type, file_name: None });
         let (on_answer, answered) = answer_channel();
         let mut writing = self.shared.writing.lock();
         let header =
@@ -231,23 +233,6 @@ impl Client {
             self.send(Outgoing { request, body_len, body, open, deadline: None }, on_answer);
         })
     }
-}
-
-/// Reads the answer to a query for `self`; `None` where it is another query's, as of a server that
-/// does not know this one.
-pub fn parse_uid(body: &str) -> Option<Uid> {
-    parse_number(body.trim().as_bytes()).map(Uid)
-}
-
-/// Reads the answer to a query for `names`, or for the UIDs alone; `None` where it is neither.
-pub fn parse_names(body: &str) -> Option<Vec<(Uid, Option<String>)>> {
-    let lines = body.lines().map(str::trim_end).filter(|line| !line.is_empty());
-    let clients = lines.map(|line| {
-        let (uid, name) = line.split_once(' ').unwrap_or((line, ""));
-        let uid = Uid(parse_number(uid.as_bytes())?);
-        Some((uid, Some(name.trim().to_string()).filter(|name| !name.is_empty())))
-    });
-    clients.collect()
 }
 
 /// A callback that passes an answer on, and where it comes out.

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
-use multichat::client::{Client, Failure, Features, Lost, Outcome, parse_names, parse_uid};
+use multichat::client::{Client, Failure, Features, Lost, Outcome, parse_names, parse_own_uid};
 use multichat::ids::Uid;
 
 use crate::output::complain;
@@ -163,7 +163,7 @@ impl Settings {
         let to = self.to.as_ref().map(|to| to.find(names.as_ref().unwrap_or(&Vec::new())));
         Ok(Joined {
             client,
-            uid: uid.and_then(|body| parse_uid(&body)),
+            uid: uid.and_then(|body| parse_own_uid(&body)),
             to: to.transpose(),
             names,
             features: features.map(|body| Features::parse(&body)).unwrap_or_default(),

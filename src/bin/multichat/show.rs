@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal};
 
 use jiff::ZonedDateTime;
 use multichat::ids::Uid;
-pub(crate) use multichat::text::{Shown as TerminalSafe, Visible as Escaped};
+pub(crate) use multichat::text::{Escaped, TerminalSafe};
 use rustix::termios::tcgetwinsize;
 
 use crate::options::variable;

@@ -1,6 +1,6 @@
 //! `files`: lists the files that can be fetched.
 
-use multichat::wire::parse_number;
+use multichat::wire::query::FileLine;
 use serde_json::json;
 
 use super::refused;
@@ -16,25 +16,23 @@ pub(crate) fn run(settings: &Settings, as_json: bool) -> Result<(), Failure> {
     let files = joined.client.files().map_err(refused)?;
     joined.leave();
     let line = |file: &String| match as_json {
-        true => format!("{}\n", as_object(file)),
-        false => format!("{}\n", TerminalSafe(file)),
+        true => as_object(file),
+        false => Some(TerminalSafe(file).to_string()),
     };
-    output::print(&files.iter().map(line).collect::<String>())
+    let lines = files.iter().filter_map(line).map(|line| line + "\n");
+    output::print(&lines.collect::<String>())
 }
 
-/// A line of the server's as an object; what is no number in it is left out.
-fn as_object(file: &str) -> String {
-    let mut words = file.split(' ');
-    let mut word = || words.next().unwrap_or_default();
-    let number = |word: &str| parse_number(word.as_bytes());
-    let (id, content_type, len, from) = (word(), word(), word(), word());
-    json::line(&json!({
+/// A line of the server's as an object; `None` where it is none.
+fn as_object(file: &str) -> Option<String> {
+    let file = FileLine::parse(file)?;
+    Some(json::line(&json!({
         "kind": "file",
-        "file_id": number(id),
-        "content_type": content_type,
-        "bytes": number(len),
-        "from": number(from),
-    }))
+        "file_id": file.id.0,
+        "content_type": file.content_type,
+        "bytes": file.len,
+        "from": file.from.0,
+    })))
 }
 
 /// The server's lines under a head, in columns.
@@ -73,6 +71,6 @@ mod tests {
             "     10  tar.gz  12345678  7",
         ];
         assert_eq!(table(&files), expected);
-        assert_eq!(as_object("1 \u{1b} x 7"), as_object("1 \u{1b} y 7"));
+        assert_eq!(as_object("1 \u{1b} x 7"), None);
     }
 }

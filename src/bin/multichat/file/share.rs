@@ -84,7 +84,7 @@ impl Outgoing {
         to: Option<Uid>,
         mut progress: Progress,
     ) -> Result<FileId, String> {
-        if let Some(limit) = joined.features.max_file()
+        if let Some(limit) = joined.features.max_file
             && self.len > limit
         {
             let (name, len) = (&self.name, self.len);

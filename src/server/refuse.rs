@@ -2,13 +2,14 @@
 
 use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, TcpStream};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
-use rustix::net::SendFlags;
-
-use crate::reason::Reason;
+use crate::delivery::socket::{self, Wait};
+use crate::limits::STACK_BYTES;
+use crate::reason::{AdmissionError, Fatal};
+use crate::supervisor;
+use crate::sync::Instant;
+use crate::sync::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use crate::wire::Inherited;
 use crate::wire::server_message::encode_refusal;
 
@@ -28,13 +29,13 @@ impl Refuser {
     /// Keeps at most `limit` connections open, the latest ones.
     pub(crate) fn start(limit: usize) -> io::Result<Refuser> {
         let (kept, refused) = bounded(1);
-        thread::Builder::new().name("refuse".to_string()).spawn(move || keep(&refused, limit))?;
+        supervisor::spawn("refuse", STACK_BYTES, move || keep(&refused, limit))?;
         Ok(Refuser { kept })
     }
 
     /// Writes the reason to a newcomer, and keeps the connection for a moment: with what the
     /// newcomer has sent unread, a close would reset the connection and destroy the reason.
-    pub(crate) fn refuse(&self, stream: TcpStream, reason: &Reason) {
+    pub(crate) fn refuse(&self, stream: TcpStream, reason: &AdmissionError) {
         write(&stream, reason);
         match self.kept.try_send(stream) {
             Ok(()) => {}
@@ -45,11 +46,11 @@ impl Refuser {
 }
 
 /// Writes the reason and ends the output; a new socket takes that much without waiting.
-pub(crate) fn write(stream: &TcpStream, reason: &Reason) {
+pub(crate) fn write(stream: &TcpStream, reason: &AdmissionError) {
     let mut response = Vec::new();
-    encode_refusal(Inherited::default(), reason, &mut response);
+    encode_refusal(Inherited::default(), &Fatal::Admission(*reason), &mut response);
     // Fails only where the newcomer has gone already.
-    let _ = crate::writer::send(stream, &[IoSlice::new(&response)], SendFlags::DONTWAIT);
+    let _ = socket::send(stream, &[IoSlice::new(&response)], Wait::No, false);
     let _ = stream.shutdown(Shutdown::Write);
 }
 

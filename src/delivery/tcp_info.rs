@@ -13,6 +13,8 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
 };
 
+use crate::sync::atomic::{AtomicU32, Ordering};
+
 /// The message that asks for sockets by family and addresses (`linux/sock_diag.h`).
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 /// `NLM_F_REQUEST` (`linux/netlink.h`).
@@ -26,6 +28,8 @@ const REQUEST_BYTES: usize = 16 + 56;
 const WITH_TCP_INFO: u8 = 1 << 1;
 /// The attribute that `struct tcp_info` comes in.
 const INET_DIAG_INFO: u16 = 2;
+/// Where the number of a question, and of its answer, stands in `nlmsghdr`.
+const NUMBER_AT: usize = 8;
 /// The attributes stand behind `nlmsghdr` and `inet_diag_msg`.
 const ATTRIBUTES_AT: usize = 16 + 72;
 /// Places in `struct tcp_info` (`linux/tcp.h`), the last two since Linux 4.19.
@@ -38,14 +42,16 @@ const BYTES_RETRANS_AT: usize = 208;
 
 /// Asks the kernel about sockets.
 #[derive(Debug)]
-pub(crate) struct KernelQueue {
+pub(crate) struct TcpInfo {
     /// `None` where the kernel has no socket diagnostics.
     socket: Option<OwnedFd>,
+    /// The number of the last question: an answer to an earlier one is none.
+    asked: AtomicU32,
 }
 
 /// What became of the bytes that a socket took.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Output {
+pub(crate) struct SocketStats {
     /// How many have left this host since the connection was made.
     pub(crate) sent_bytes: u64,
     /// How many have not.
@@ -57,8 +63,8 @@ pub(crate) struct Output {
     pub(crate) unanswered: u32,
 }
 
-impl KernelQueue {
-    pub(crate) fn open() -> KernelQueue {
+impl TcpInfo {
+    pub(crate) fn open() -> TcpInfo {
         let opened = socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
@@ -71,23 +77,28 @@ impl KernelQueue {
                  is noticed only once the kernel's own buffers are full"
             );
         }
-        KernelQueue { socket: opened.ok() }
+        TcpInfo { socket: opened.ok(), asked: AtomicU32::new(0) }
     }
 
     /// What became of what `stream` took; `None` where the kernel does not tell.
-    pub(crate) fn ask(&self, stream: &TcpStream) -> Option<Output> {
-        let request = request(stream.local_addr().ok()?, stream.peer_addr().ok()?);
+    pub(crate) fn ask(&self, stream: &TcpStream) -> Option<SocketStats> {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let request = request(number, stream.local_addr().ok()?, stream.peer_addr().ok()?);
         let socket = self.socket.as_ref()?;
         send(socket, &request, SendFlags::empty()).ok()?;
         let mut answer = [0u8; 2048];
-        // The kernel answers while it is asked, so there is nothing to wait for.
-        let (len, _) = recv(socket, &mut answer, RecvFlags::DONTWAIT).ok()?;
-        output(&answer[..len])
+        loop {
+            // The kernel answers while it is asked, so there is nothing to wait for.
+            let (len, _) = recv(socket, &mut answer, RecvFlags::DONTWAIT).ok()?;
+            if u32_at(&answer[..len], NUMBER_AT) == Some(number) {
+                return output(&answer[..len]);
+            }
+        }
     }
 }
 
 /// Finds the numbers in an answer.
-fn output(answer: &[u8]) -> Option<Output> {
+fn output(answer: &[u8]) -> Option<SocketStats> {
     if u16_at(answer, 4)? != SOCK_DIAG_BY_FAMILY {
         return None;
     }
@@ -97,7 +108,7 @@ fn output(answer: &[u8]) -> Option<Output> {
         if u16_at(attributes, 2)? == INET_DIAG_INFO {
             let info = attributes.get(4..len)?;
             let sent = u64_at(info, BYTES_SENT_AT)?.checked_sub(u64_at(info, BYTES_RETRANS_AT)?)?;
-            return Some(Output {
+            return Some(SocketStats {
                 sent_bytes: sent,
                 unsent_bytes: u64::from(u32_at(info, NOTSENT_BYTES_AT)?),
                 unacked_segments: u32_at(info, UNACKED_AT)?,
@@ -123,12 +134,13 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 /// Lays out the question for the one socket with these two ends.
-fn request(local: SocketAddr, peer: SocketAddr) -> [u8; REQUEST_BYTES] {
+fn request(number: u32, local: SocketAddr, peer: SocketAddr) -> [u8; REQUEST_BYTES] {
     let mut bytes = [0u8; REQUEST_BYTES];
     let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
     put(0, &72u32.to_ne_bytes());
     put(4, &SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     put(6, &REQUEST.to_ne_bytes());
+    put(NUMBER_AT, &number.to_ne_bytes());
     put(16, &[if local.is_ipv4() { AF_INET } else { AF_INET6 }, IPPROTO_TCP]);
     put(18, &[WITH_TCP_INFO]);
     put(20, &u32::MAX.to_ne_bytes()); // in any state
@@ -166,8 +178,8 @@ mod tests {
                 eprintln!("{address}: not on this machine, skipped");
                 continue;
             };
-            let queue = KernelQueue::open();
-            assert_eq!(queue.ask(&near), Some(Output::default()), "{address}");
+            let tcp_info = TcpInfo::open();
+            assert_eq!(tcp_info.ask(&near), Some(SocketStats::default()), "{address}");
             near.set_nonblocking(true).unwrap();
             let mut taken = 0u64;
             let full = loop {
@@ -177,16 +189,29 @@ mod tests {
                 }
             };
             assert_eq!(full.kind(), ErrorKind::WouldBlock);
-            let output = queue.ask(&near).unwrap();
+            let output = tcp_info.ask(&near).unwrap();
             assert!(output.unsent_bytes > 0 && output.sent_bytes > 0, "{address}: {output:?}");
             assert_eq!(output.sent_bytes + output.unsent_bytes, taken, "{address}: {output:?}");
 
             let mut rest = vec![0; usize::try_from(taken).unwrap()];
             far.read_exact(&mut rest).unwrap();
             // The last acknowledgement may still be on its way.
-            let output = queue.ask(&near).unwrap();
+            let output = tcp_info.ask(&near).unwrap();
             assert_eq!((output.sent_bytes, output.unsent_bytes), (taken, 0), "{address}");
         }
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_question_is_not_taken_for_one() {
+        let (mut near, far) = pair("127.0.0.1:0").unwrap();
+        let (other, _other_far) = pair("127.0.0.1:0").unwrap();
+        let tcp_info = TcpInfo::open();
+        near.write_all(b"twelve bytes").unwrap();
+        // A question whose answer nobody has taken.
+        let question = request(77, other.local_addr().unwrap(), other.peer_addr().unwrap());
+        send(tcp_info.socket.as_ref().unwrap(), &question, SendFlags::empty()).unwrap();
+        assert_eq!(tcp_info.ask(&near).unwrap().sent_bytes, 12);
+        drop(far);
     }
 
     #[test]
@@ -199,7 +224,7 @@ mod tests {
         assert_eq!(output(&answer[..3]), None);
         answer[ATTRIBUTES_AT..ATTRIBUTES_AT + 2].copy_from_slice(&220u16.to_ne_bytes());
         answer[ATTRIBUTES_AT + 2..ATTRIBUTES_AT + 4].copy_from_slice(&INET_DIAG_INFO.to_ne_bytes());
-        assert_eq!(output(&answer), Some(Output::default()));
+        assert_eq!(output(&answer), Some(SocketStats::default()));
         // As an older kernel tells it: without the last fields.
         answer[ATTRIBUTES_AT..ATTRIBUTES_AT + 2].copy_from_slice(&200u16.to_ne_bytes());
         assert_eq!(output(&answer), None);
