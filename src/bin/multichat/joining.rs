@@ -11,8 +11,8 @@ use multichat::client::{Client, Failure, Features, Lost, Outcome, parse_names, p
 use multichat::ids::Uid;
 
 use crate::output::complain;
+use crate::receiver::{NamedReceiver, Names};
 use crate::settings::{LEAVE_LIMIT, Settings, shown};
-use crate::whom::{Names, Whom};
 
 /// The pause before the first new try, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -109,7 +109,7 @@ impl Settings {
         nickname: Option<&str>,
         connect: impl Fn() -> Result<(Client, T), NotJoined>,
     ) -> Result<(Joined, T), NotJoined> {
-        let names = questions.names || matches!(self.to, Some(Whom::Nickname(_)));
+        let names = questions.names || matches!(self.to, Some(NamedReceiver::Nickname(_)));
         let questions = Questions { names, ..questions };
         let (client, rest) = connect()?;
         let asks = questions.uid || questions.names || questions.features;

@@ -7,12 +7,12 @@ mod file;
 mod joining;
 mod options;
 mod output;
+mod receiver;
 mod reconnecting_client;
 mod settings;
 mod show;
 mod signals;
 mod transcript;
-mod whom;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;

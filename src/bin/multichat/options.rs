@@ -13,8 +13,8 @@ use crate::command::listen::Wanted;
 use crate::file::name::parse_type;
 use crate::file::saving::Target;
 use crate::file::share::Source;
+use crate::receiver::NamedReceiver;
 use crate::settings::Settings;
-use crate::whom::Whom;
 
 /// What is to be done.
 pub(crate) enum Invocation {
@@ -141,7 +141,7 @@ pub(crate) fn parse() -> Result<Invocation, UsageError> {
     let settings = Settings {
         server: server(&matches)?,
         nickname: nickname(&matches)?,
-        to: args::value(&matches, "to", Whom::parse)?,
+        to: args::value(&matches, "to", NamedReceiver::parse)?,
         reconnects: matches.opt_present("reconnect"),
         is_plain: matches.opt_present("plain"),
         has_times: matches.opt_present("times"),

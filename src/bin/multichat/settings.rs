@@ -10,8 +10,8 @@ use multichat::client::{Client, Event, Timeouts};
 use multichat::server::PORT;
 
 use crate::joining::NotJoined;
+use crate::receiver::NamedReceiver;
 use crate::show::TerminalSafe;
-use crate::whom::Whom;
 
 /// How long the server may take to close the connection after `bye`.
 pub(crate) const LEAVE_LIMIT: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ pub(crate) struct Settings {
     pub(crate) server: Address,
     pub(crate) nickname: Option<String>,
     /// The receiver of texts and files; everybody, if there is none.
-    pub(crate) to: Option<Whom>,
+    pub(crate) to: Option<NamedReceiver>,
     /// Whether a connection that is lost, or cannot be made, is tried again.
     pub(crate) reconnects: bool,
     /// Whether there are to be no colours, no bars, no bell, and no line editing.

@@ -21,11 +21,11 @@ use crate::file::saving::Target;
 use crate::file::share::{Outgoing, Source};
 use crate::joining::{Joined, Questions};
 use crate::output::{self, complain};
+use crate::receiver::NamedReceiver;
 use crate::reconnecting_client::{ConnectionEvent, ReconnectingClient};
 use crate::settings::{Settings, shown};
 use crate::show::json;
 use crate::transcript::Transcript;
-use crate::whom::Whom;
 
 /// How many texts may be on their way without a response.
 const WINDOW: usize = 64;
@@ -94,8 +94,8 @@ fn print_steps(steps: &Receiver<Step>, transcript: Option<&Transcript>) -> Resul
 /// What a line asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Wish {
-    Text { text: String, to: Option<Whom> },
-    Share { path: PathBuf, to: Option<Whom> },
+    Text { text: String, to: Option<NamedReceiver> },
+    Share { path: PathBuf, to: Option<NamedReceiver> },
     Fetch { id: FileId, output: Option<PathBuf> },
     Nick(String),
     Query(String),
@@ -138,11 +138,13 @@ impl Wish {
     }
 }
 
-fn parse_receiver(value: &Value) -> Result<Whom, String> {
+fn parse_receiver(value: &Value) -> Result<NamedReceiver, String> {
     let not = "\"to\" is not a UID (a number) and not a nickname (a string)";
     match value {
-        Value::Number(uid) => uid.as_u64().map(|uid| Whom::Uid(Uid(uid))).ok_or(not.to_string()),
-        Value::String(nickname) => Whom::parse(nickname).map_err(str::to_string),
+        Value::Number(uid) => {
+            uid.as_u64().map(|uid| NamedReceiver::Uid(Uid(uid))).ok_or(not.to_string())
+        }
+        Value::String(nickname) => NamedReceiver::parse(nickname).map_err(str::to_string),
         _ => Err(not.to_string()),
     }
 }
@@ -222,7 +224,7 @@ impl Objects {
             Ok(_) => (Value::Null, Err("this line is JSON, but not an object".to_string())),
             Err(error) => (Value::Null, Err(format!("this line is not JSON: {error}"))),
         };
-        let to_all = |to: Option<Whom>| match to {
+        let to_all = |to: Option<NamedReceiver>| match to {
             Some(to) => to.find_by(&joined.client).map(Some),
             None => joined.to.clone(),
         };
@@ -308,8 +310,8 @@ mod tests {
         let check = |line: &str, expected: Wish| assert_eq!(parse(line), Ok(expected), "{line}");
         check(r#"{"text": "hi"}"#, text("hi", None));
         check(r#"{"text": "hi", "to": null, "id": [1]}"#, text("hi", None));
-        check(r#"{"text": "hi", "to": 7}"#, text("hi", Some(Whom::Uid(Uid(7)))));
-        let tom = Whom::Nickname("Tom".to_string());
+        check(r#"{"text": "hi", "to": 7}"#, text("hi", Some(NamedReceiver::Uid(Uid(7)))));
+        let tom = NamedReceiver::Nickname("Tom".to_string());
         check(r#"{"text": "hi", "to": "Tom"}"#, text("hi", Some(tom)));
         check(r#"{"share": "a b"}"#, Wish::Share { path: "a b".into(), to: None });
         check(r#"{"fetch": 10}"#, Wish::Fetch { id: FileId(10), output: None });

@@ -10,9 +10,9 @@ use super::refused;
 use crate::Failure;
 use crate::joining::{Joined, Questions};
 use crate::output;
+use crate::receiver::Names;
 use crate::settings::Settings;
 use crate::show::{json, sender};
-use crate::whom::Names;
 
 /// One line a client: UID and nickname. On a terminal one's own is marked.
 pub(crate) fn run(settings: &Settings, as_json: bool) -> Result<(), Failure> {

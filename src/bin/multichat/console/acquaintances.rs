@@ -6,7 +6,7 @@ use multichat::client::Relay;
 use multichat::ids::Uid;
 use parking_lot::Mutex;
 
-use crate::whom::Names;
+use crate::receiver::Names;
 
 /// How many clients are known at a time; those who came first are forgotten first.
 const LIMIT: usize = 1000;

@@ -18,11 +18,11 @@ use crate::file::progress::Progress;
 use crate::file::saving::Target;
 use crate::file::share::{Outgoing, Source};
 use crate::joining::{Joined, namesakes};
+use crate::receiver::{NamedReceiver, Names, candidates, only_one, split_nickname};
 use crate::reconnecting_client::ReconnectingClient;
 use crate::settings::{Settings, shown};
 use crate::show::{TerminalSafe, sender};
 use crate::transcript::Transcript;
-use crate::whom::{Names, Whom, candidates, only_one, split_nickname};
 
 /// Carries out what is entered.
 pub(crate) struct Commands {
@@ -181,9 +181,9 @@ impl Commands {
 
     /// The client that is meant: by its UID, or by a nickname that it alone has.
     fn find(&self, joined: &Joined, receiver: &str) -> Result<Uid, String> {
-        match Whom::parse(receiver)? {
-            Whom::Uid(uid) => Ok(uid),
-            Whom::Nickname(nickname) => only_one(&self.names(joined)?, &nickname),
+        match NamedReceiver::parse(receiver)? {
+            NamedReceiver::Uid(uid) => Ok(uid),
+            NamedReceiver::Nickname(nickname) => only_one(&self.names(joined)?, &nickname),
         }
     }
 

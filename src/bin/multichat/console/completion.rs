@@ -15,9 +15,9 @@ use multichat::wire::parse_number;
 use super::acquaintances::Acquaintances;
 use super::line::{COMMANDS, Line};
 use super::paths::expand;
+use crate::receiver::{Names, split_nickname};
 use crate::reconnecting_client::ReconnectingClient;
 use crate::show::TerminalSafe;
-use crate::whom::{Names, split_nickname};
 
 /// How long Tab may wait for the server, the time included in which a file is being sent.
 const ANSWER_LIMIT: Duration = Duration::from_millis(300);

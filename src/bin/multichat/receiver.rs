@@ -12,34 +12,36 @@ pub(crate) type Names = Vec<(Uid, Option<String>)>;
 
 /// A receiver as a person names one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Whom {
+pub(crate) enum NamedReceiver {
     Uid(Uid),
     Nickname(String),
 }
 
-impl Whom {
+impl NamedReceiver {
     /// Reads digits as a UID, and anything else as a nickname.
-    pub(crate) fn parse(text: &str) -> Result<Whom, &'static str> {
+    pub(crate) fn parse(text: &str) -> Result<NamedReceiver, &'static str> {
         match (parse_number(text.as_bytes()), text.trim()) {
-            (Some(uid), _) => Ok(Whom::Uid(Uid(uid))),
+            (Some(uid), _) => Ok(NamedReceiver::Uid(Uid(uid))),
             (None, "") => Err("not a UID, and not a nickname"),
-            (None, nickname) => Ok(Whom::Nickname(nickname.to_string())),
+            (None, nickname) => Ok(NamedReceiver::Nickname(nickname.to_string())),
         }
     }
 
     /// The client that is meant, of those that `names` lists.
     pub(crate) fn find(&self, names: &Names) -> Result<Uid, String> {
         match self {
-            Whom::Uid(uid) => Ok(*uid),
-            Whom::Nickname(nickname) => only_one(names, nickname),
+            NamedReceiver::Uid(uid) => Ok(*uid),
+            NamedReceiver::Nickname(nickname) => only_one(names, nickname),
         }
     }
 
     /// The same, asking the server where that is needed.
     pub(crate) fn find_by(&self, client: &Client) -> Result<Uid, String> {
         match self {
-            Whom::Uid(uid) => Ok(*uid),
-            Whom::Nickname(_) => self.find(&client.names().map_err(|failure| shown(&failure))?),
+            NamedReceiver::Uid(uid) => Ok(*uid),
+            NamedReceiver::Nickname(_) => {
+                self.find(&client.names().map_err(|failure| shown(&failure))?)
+            }
         }
     }
 }
@@ -105,11 +107,14 @@ mod tests {
 
     #[test]
     fn a_receiver_is_a_uid_or_a_nickname() {
-        assert_eq!(Whom::parse("12"), Ok(Whom::Uid(Uid(12))));
-        assert_eq!(Whom::parse(" Tom Smith "), Ok(Whom::Nickname("Tom Smith".to_string())));
-        assert!(Whom::parse("").is_err() && Whom::parse(" ").is_err());
-        assert_eq!(Whom::parse("Tom").map(|whom| whom.find(&names())), Ok(Ok(Uid(2))));
-        assert_eq!(Whom::Uid(Uid(99)).find(&names()), Ok(Uid(99)));
+        assert_eq!(NamedReceiver::parse("12"), Ok(NamedReceiver::Uid(Uid(12))));
+        assert_eq!(
+            NamedReceiver::parse(" Tom Smith "),
+            Ok(NamedReceiver::Nickname("Tom Smith".to_string()))
+        );
+        assert!(NamedReceiver::parse("").is_err() && NamedReceiver::parse(" ").is_err());
+        assert_eq!(NamedReceiver::parse("Tom").map(|named| named.find(&names())), Ok(Ok(Uid(2))));
+        assert_eq!(NamedReceiver::Uid(Uid(99)).find(&names()), Ok(Uid(99)));
     }
 
     #[test]
