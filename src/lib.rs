@@ -22,6 +22,7 @@
 //! | `session` | one client from connect to close; `input` reads, `requests` carries out, `close` closes | grammar, listening |
 //! | [`server`] | starting and stopping; `listen`, `accept`, and what all threads share (`shared`) | contents of messages |
 //! | `refusal` | newcomers that are refused | |
+//! | [`web`] | a browser's side of one connection: the HTTP request, the frames of a WebSocket | sockets, threads, clocks, messages |
 //! | [`limits`] | what the system allows | |
 //! | [`logging`] | the log, and that nobody waits for it | |
 //! | [`client`] | the blocking client: requests, responses, what arrives in between | terminals, flags |
@@ -57,4 +58,5 @@ pub mod stage;
 mod supervisor;
 mod sync;
 pub mod text;
+pub mod web;
 pub mod wire;
