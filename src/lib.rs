@@ -25,6 +25,7 @@
 //! | [`limits`] | what the system allows | |
 //! | [`logging`] | the log, and that nobody waits for it | |
 //! | [`client`] | the blocking client: requests, responses, what arrives in between | terminals, flags |
+//! | [`conformance`] | `multichat check`: rules as values, a peer and a reader of its own | the server, [`wire`] |
 //! | [`args`] | sizes, addresses, times and usage errors of the command lines | everything else |
 //!
 //! # Invariants
@@ -44,6 +45,7 @@
 pub mod args;
 mod batch;
 pub mod client;
+pub mod conformance;
 pub mod delivery;
 pub mod ids;
 mod kernel_queue;

@@ -1,5 +1,7 @@
 //! The client's command line: what is asked for, and the exit status.
 
+#[path = "command/check.rs"]
+mod check;
 mod console;
 mod link;
 mod listen;
@@ -62,8 +64,12 @@ fn run() -> Result<(), Failure> {
         Invocation::Print(text) => return output::print(&text),
         Invocation::Run(settings, command) => (settings, command),
     };
+    if let Command::Check(wanted) = command {
+        return check::run(&settings, &wanted);
+    }
     signals::watch()?;
     match command {
+        Command::Check(_) => Ok(()),
         Command::Send(text) => once::send(&settings, text.as_deref()),
         Command::Share(files) => once::share(&settings, &files),
         Command::Fetch(id, target) => once::fetch(&settings, id, &target),

@@ -9,6 +9,7 @@ use multichat::ids::{FileId, Uid};
 use multichat::wire::parse_number;
 
 use crate::NAME;
+use crate::check;
 use crate::saving::Target;
 use crate::settings::Settings;
 
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Who,
     Files,
     Listen(Wanted),
+    Check(check::Wanted),
 }
 
 /// What is listened for, and until when.
@@ -41,10 +43,16 @@ pub(crate) struct Wanted {
 }
 
 /// What options of one command do nothing for the others, and which command's they are.
-const OWN_OPTIONS: [(&str, &[&str], &str); 5] = [
+const OWN_OPTIONS: [(&str, &[&str], &str); 11] = [
+    ("client", &["check"], "check"),
+    ("level", &["check"], "check"),
+    ("list", &["check"], "check"),
+    ("only", &["check"], "check"),
+    ("skip", &["check"], "check"),
+    ("tap", &["check"], "check"),
     ("json", &["listen"], "listen"),
     ("count", &["listen"], "listen"),
-    ("timeout", &["listen"], "listen"),
+    ("timeout", &["listen", "check"], "listen and check"),
     ("output", &["fetch"], "fetch"),
     ("to", &["send", "share", ""], "send, share and lines that are sent"),
 ];
@@ -66,6 +74,11 @@ Commands:
     who             one line a client: UID and nickname
     files           one line a file: File-ID, type, bytes, sender's UID
     listen          prints what arrives until interrupted
+    check [HOST[:PORT]]
+                    tells whether a server keeps the protocol, a line each rule
+    check --client [PORT]
+                    the same for each client that connects to PORT on this
+                    machine (default 8080), until interrupted
 
 What arrives, a line each:
     7 Tom: How are you?
@@ -91,11 +104,12 @@ fn options() -> Options {
         .optopt("o", "output", "where fetch writes (default: FILE-ID.EXTENSION here; - is standard output)", "FILE")
         .optflag("", "json", "listen: one JSON object a line")
         .optopt("", "count", "listen: end with status 0 once N messages have come", "N")
-        .optopt("", "timeout", "listen: end with status 1 when that long has passed", "SECS")
+        .optopt("", "timeout", "listen: end with status 1 when that long has passed; check: how long one step may take (default 2)", "SECS")
         .optflagmulti("", "reconnect", "try again when the connection is lost (after 1 s, growing to 30 s); default on a terminal")
         .optflagmulti("", "plain", "no colour, no progress bars, no bell: lines only")
         .optflagmulti("h", "help", "print this and exit")
         .optflagmulti("V", "version", "print the version and exit");
+    check::add_options(&mut options);
     options
 }
 
@@ -173,6 +187,7 @@ fn command(matches: &Matches) -> Result<Command, UsageError> {
             count: args::value(matches, "count", parse_count)?,
             timeout: args::value(matches, "timeout", parse_seconds)?,
         })),
+        "check" => check::Wanted::parse(matches, rest).map(Command::Check),
         "send" => match rest {
             [] => Err(UsageError("send: a text is missing (-: standard input)".to_string())),
             [text] if text == "-" => Ok(Command::Send(None)),
@@ -190,7 +205,7 @@ fn command(matches: &Matches) -> Result<Command, UsageError> {
             [_, stray, ..] => Err(args::stray(stray)),
         },
         other => Err(UsageError(format!(
-            "{other}: unknown command (send, share, fetch, who, files or listen)"
+            "{other}: unknown command (send, share, fetch, who, files, listen or check)"
         ))),
     }
 }

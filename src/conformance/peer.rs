@@ -1,0 +1,490 @@
+//! One connection of a rule: it sends any bytes, reads strictly, and never waits for ever.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::case::{Check, Dialect, Stop};
+use super::finding::{Finding, Record, visible};
+use super::message::{Message, Parsed};
+use super::request::Request;
+
+/// More than this on one connection is a flood, in bytes: no rule asks for so much.
+const FLOOD_BYTES: usize = 4 << 20;
+
+/// More than this on one connection is a flood, in messages.
+const FLOOD_MESSAGES: usize = 5000;
+
+/// How nothing more came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// Nothing came within the deadline.
+    Hung,
+    /// The server closed the connection in order.
+    Closed,
+    /// The server reset the connection.
+    Reset,
+    /// More came than any rule asks for.
+    Flood,
+}
+
+/// One connection to the server under test.
+#[derive(Debug)]
+pub struct Peer {
+    name: char,
+    stream: TcpStream,
+    record: Rc<RefCell<Record>>,
+    dialect: Dialect,
+    /// How long one step may take.
+    timeout: Duration,
+    /// When the whole rule must have ended.
+    rule_end: Instant,
+    /// Its UID, where it was asked for; otherwise empty.
+    pub uid: String,
+    /// What has come and was not read as a message yet.
+    buffer: Vec<u8>,
+    bytes: usize,
+    messages: usize,
+    relays: VecDeque<Message>,
+    responses: VecDeque<Message>,
+    last_id: u64,
+}
+
+impl Peer {
+    /// Takes a connection that was just made.
+    ///
+    /// # Errors
+    /// Where the system does not let its timeouts be set.
+    pub fn new(
+        stream: TcpStream,
+        record: Rc<RefCell<Record>>,
+        dialect: Dialect,
+        timeout: Duration,
+        rule_end: Instant,
+    ) -> io::Result<Peer> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(timeout))?;
+        let name = record.borrow_mut().add_peer();
+        Ok(Peer {
+            name,
+            stream,
+            record,
+            dialect,
+            timeout,
+            rule_end,
+            uid: String::new(),
+            buffer: Vec::new(),
+            bytes: 0,
+            messages: 0,
+            relays: VecDeque::new(),
+            responses: VecDeque::new(),
+            last_id: 0,
+        })
+    }
+
+    // Writing
+
+    /// Sends bytes. Whether they have arrived shows in what comes: a server that has closed the
+    /// connection may have had its reasons.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
+        self.record.borrow_mut().sent(self.name, bytes);
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// The bytes of a request, with the next Message-ID.
+    pub fn encode(&mut self, request: &Request) -> Vec<u8> {
+        self.last_id += 1;
+        request.encode(self.last_id, self.dialect.ending)
+    }
+
+    /// Sends a request; its Message-ID.
+    pub fn post(&mut self, request: &Request) -> u64 {
+        let bytes = self.encode(request);
+        self.send(bytes);
+        self.last_id
+    }
+
+    /// Ends the sending side, as `printf … | nc` does.
+    pub fn end_input(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Ends the connection with a reset.
+    pub fn reset(self) {
+        let _ = rustix::net::connect_unspec(&self.stream);
+    }
+
+    /// The port of this side: no other client may learn it (R4, §1.2).
+    pub fn port(&self) -> u16 {
+        self.stream.local_addr().map_or(0, |address| address.port())
+    }
+
+    /// The address of this side, without the port.
+    pub fn host(&self) -> String {
+        self.stream.local_addr().map_or_else(|_| String::new(), |address| address.ip().to_string())
+    }
+
+    // Reading
+
+    /// Reads what has come, waiting for it.
+    fn fill(&mut self, until: Instant) -> Result<(), Silence> {
+        let mut chunk = [0; 16 * 1024];
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Silence::Hung);
+            }
+            if self.stream.set_read_timeout(Some(left)).is_err() {
+                return Err(Silence::Reset);
+            }
+            let read = self.stream.read(&mut chunk);
+            return match read {
+                Ok(0) => Err(Silence::Closed),
+                Ok(len) => {
+                    self.bytes += len;
+                    self.buffer.extend_from_slice(&chunk[..len]);
+                    if self.bytes > FLOOD_BYTES { Err(Silence::Flood) } else { Ok(()) }
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => continue,
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(Silence::Hung),
+                    _ => Err(Silence::Reset),
+                },
+            };
+        }
+    }
+
+    /// Waits for more bytes, and gives all that were not read as messages.
+    ///
+    /// # Errors
+    /// Where no more come.
+    pub fn more(&mut self) -> Result<&[u8], Silence> {
+        let until = self.step_end();
+        self.fill(until)?;
+        Ok(&self.buffer)
+    }
+
+    fn step_end(&self) -> Instant {
+        (Instant::now() + self.timeout).min(self.rule_end)
+    }
+
+    /// What has come of a message that did not come whole, in words.
+    fn silence(&self, silence: &Silence, partial: &str) -> String {
+        let seconds = self.timeout.as_secs_f64();
+        let what = match silence {
+            Silence::Hung if Instant::now() >= self.rule_end => {
+                "more steps than a rule may take, each of them slow".to_owned()
+            }
+            Silence::Hung => format!("nothing more for {seconds} s: the server hangs"),
+            Silence::Closed => "the end: the server closed the connection".to_owned(),
+            Silence::Reset => "a reset of the connection".to_owned(),
+            Silence::Flood => format!("a flood: {} bytes in all", self.bytes),
+        };
+        match self.buffer.is_empty() {
+            true => what,
+            false => format!("{} … then {what} ({partial})", visible(&self.buffer)),
+        }
+    }
+
+    /// Reads the next message, of whichever kind.
+    ///
+    /// # Errors
+    /// Where something else came, or nothing: a finding that says what was wanted.
+    pub fn next(&mut self, want: &str) -> Check<Message> {
+        let until = self.step_end();
+        loop {
+            let partial = match Message::parse(&self.buffer, self.dialect.is_ok_bare) {
+                Parsed::Whole(message, used) => {
+                    self.buffer.drain(..used);
+                    self.messages += 1;
+                    if self.messages > FLOOD_MESSAGES {
+                        let got = format!("a flood: {} messages in all", self.messages);
+                        return Err(self.broken(&got, want));
+                    }
+                    return Ok(message);
+                }
+                Parsed::Noise(why) => {
+                    let got = format!("{} ({why})", visible(&self.buffer));
+                    return Err(self.broken(&got, want));
+                }
+                Parsed::Partial(partial) => partial,
+            };
+            if let Err(silence) = self.fill(until) {
+                let got = self.silence(&silence, &partial);
+                return Err(self.broken(&got, want));
+            }
+        }
+    }
+
+    /// Reads up to the next response; what else arrives is kept for [`Peer::relay`].
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub fn response(&mut self, want: &str) -> Check<Message> {
+        if let Some(response) = self.responses.pop_front() {
+            return Ok(response);
+        }
+        loop {
+            let message = self.next(want)?;
+            if message.is_response() {
+                return Ok(message);
+            }
+            self.relays.push_back(message);
+        }
+    }
+
+    /// Reads up to the relay or notice that `is_wanted`; other relays are dropped, since others may
+    /// be in the room, and responses are kept.
+    ///
+    /// # Errors
+    /// Where it does not come.
+    pub fn relay(&mut self, want: &str, is_wanted: impl Fn(&Message) -> bool) -> Check<Message> {
+        if let Some(at) = self.relays.iter().position(&is_wanted) {
+            return Ok(self.relays.remove(at).unwrap_or_default());
+        }
+        loop {
+            let message = self.next(want)?;
+            if message.is_response() {
+                self.responses.push_back(message);
+            } else if is_wanted(&message) {
+                return Ok(message);
+            } else {
+                self.relays.push_back(message);
+            }
+        }
+    }
+
+    /// The relay of the text `text`, whatever it has in its header.
+    ///
+    /// # Errors
+    /// Where it does not come.
+    pub fn hear(&mut self, text: &str) -> Check<Message> {
+        let want = format!("a relay of {text:?}");
+        self.relay(&want, |message| message.body == text.as_bytes())
+    }
+
+    /// The relay of a shared file.
+    ///
+    /// # Errors
+    /// Where it does not come.
+    pub fn hear_file(&mut self, extension: &str, len: usize) -> Check<Message> {
+        let want = format!("a relay of a {extension} file of {len} bytes");
+        self.relay(&want, |message| {
+            message.field("Content-Type") == Some(extension)
+                && message.number("Content-Length") == Some(len as u64)
+        })
+    }
+
+    /// Shows that nothing of this kind has come: what was sent before has arrived by the time the
+    /// answer to a query has.
+    ///
+    /// # Errors
+    /// Where it has come.
+    pub fn quiet(&mut self, want: &str, is_unwanted: impl Fn(&Message) -> bool) -> Check {
+        self.ask(&Request::query()).needs("query-answered")?;
+        match self.relays.iter().position(is_unwanted) {
+            None => Ok(()),
+            Some(at) => {
+                let message = self.relays.remove(at).unwrap_or_default();
+                self.must(false, &message, want)
+            }
+        }
+    }
+
+    /// All relays and notices that have come and were not looked at.
+    pub fn take_relays(&mut self) -> Vec<Message> {
+        self.relays.drain(..).collect()
+    }
+
+    /// Sends a request and reads its response, or what stands in its place.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub fn ask(&mut self, request: &Request) -> Check<Message> {
+        self.post(request);
+        self.response("a response")
+    }
+
+    /// Sends bytes and reads a response.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub fn ask_raw(&mut self, bytes: impl AsRef<[u8]>) -> Check<Message> {
+        self.send(bytes);
+        self.response("a response")
+    }
+
+    /// Sends a request that is to succeed.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub fn ask_ok(&mut self, request: &Request) -> Check<Message> {
+        let response = self.ask(request)?;
+        self.must(response.is_ok(), &response, "Status Ok")?;
+        Ok(response)
+    }
+
+    /// Sends a request that is to be refused.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn ask_refused(&mut self, request: &Request) -> Check<Message> {
+        let response = self.ask(request)?;
+        self.refused(&response)?;
+        Ok(response)
+    }
+
+    /// The UIDs of the active clients, as this one is told (§2.1.1.2): words, however separated.
+    ///
+    /// # Errors
+    /// Where the query is not answered.
+    pub fn uids(&mut self) -> Check<Vec<String>> {
+        let response = self.ask_ok(&Request::query())?;
+        let text = response.text();
+        let words = text.split(|c: char| c.is_whitespace() || c == ',');
+        Ok(words.filter(|word| !word.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// Reads up to the end of the connection, before which nothing more is to come but relays.
+    ///
+    /// # Errors
+    /// Where a response comes, or the end does not; a reset is not an end.
+    pub fn end(&mut self, want: &str) -> Check {
+        let until = self.step_end();
+        loop {
+            match Message::parse(&self.buffer, self.dialect.is_ok_bare) {
+                Parsed::Whole(message, used) => {
+                    self.buffer.drain(..used);
+                    self.must(!message.is_response(), &message, want)?;
+                    continue;
+                }
+                Parsed::Noise(_) => return Err(self.broken(&visible(&self.buffer), want)),
+                Parsed::Partial(partial) => match self.fill(until) {
+                    Ok(()) => {}
+                    Err(Silence::Closed) if self.buffer.is_empty() => return Ok(()),
+                    Err(silence) => {
+                        return Err(self.broken(&self.silence(&silence, &partial), want));
+                    }
+                },
+            }
+        }
+    }
+
+    /// Reads up to the end of the connection, whatever comes and however it ends.
+    ///
+    /// # Errors
+    /// Where it does not end.
+    pub fn drain(&mut self, want: &str) -> Check<Vec<u8>> {
+        let until = self.step_end();
+        loop {
+            match self.fill(until) {
+                Ok(()) => {}
+                Err(Silence::Closed | Silence::Reset) => {
+                    return Ok(std::mem::take(&mut self.buffer));
+                }
+                Err(silence) => return Err(self.broken(&self.silence(&silence, "no end"), want)),
+            }
+        }
+    }
+
+    // Judging
+
+    /// A rule that is broken by what this connection got.
+    pub fn broken(&self, got: &str, want: &str) -> Stop {
+        Stop::Broken(self.finding(got, want))
+    }
+
+    fn finding(&self, got: &str, want: &str) -> Finding {
+        self.record.borrow().finding(self.name, got, want)
+    }
+
+    /// Says what was wanted of a message where it does not hold.
+    ///
+    /// # Errors
+    /// Where it does not hold.
+    pub fn must(&self, holds: bool, message: &Message, want: &str) -> Check {
+        if holds { Ok(()) } else { Err(self.broken(&visible(&message.bytes()), want)) }
+    }
+
+    /// A field must have this value.
+    ///
+    /// # Errors
+    /// Where it has another, or is not there.
+    pub fn field(&self, message: &Message, name: &str, value: &str) -> Check {
+        self.must(message.field(name) == Some(value), message, &format!("{name} {value}"))
+    }
+
+    /// A field must not be there.
+    ///
+    /// # Errors
+    /// Where it is.
+    pub fn lacks(&self, message: &Message, name: &str) -> Check {
+        self.must(!message.has(name), message, &format!("no {name}"))
+    }
+
+    /// A response must be `Status Error` with a reason.
+    ///
+    /// # Errors
+    /// Where it is `Status Ok`, or says nothing.
+    pub fn refused(&self, response: &Message) -> Check {
+        self.must(!response.is_ok(), response, "Status Error")
+    }
+
+    /// The body of a response must be this.
+    ///
+    /// # Errors
+    /// Where it is another.
+    pub fn body(&self, message: &Message, body: &str) -> Check {
+        self.must(message.body == body.as_bytes(), message, &format!("the body {body:?}"))
+    }
+
+    /// The reason of a refusal must have all these words in it, in whichever case.
+    ///
+    /// # Errors
+    /// Where one is missing.
+    pub fn reason(&self, response: &Message, words: &[&str]) -> Check {
+        self.refused(response)?;
+        let text = response.text().to_lowercase();
+        for word in words {
+            let want = format!("a reason that says {word:?}");
+            self.must(text.contains(&word.to_lowercase()), response, &want)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Peer {
+    /// Closes in order: with unread bytes a close would be a reset.
+    fn drop(&mut self) {
+        let mut chunk = [0; 16 * 1024];
+        let mut left = FLOOD_BYTES;
+        if self.stream.set_nonblocking(true).is_ok() {
+            while let Ok(len @ 1..) = self.stream.read(&mut chunk) {
+                left = left.saturating_sub(len);
+                if left == 0 {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What a rule rests on: another rule.
+pub trait Needs {
+    /// A failure here is one of the rule named, not of the one that is checked.
+    #[must_use]
+    fn needs(self, rule: &'static str) -> Self;
+}
+
+impl<T> Needs for Check<T> {
+    fn needs(self, rule: &'static str) -> Check<T> {
+        self.map_err(|stop| match stop {
+            Stop::Broken(finding) => Stop::Unmet(rule, finding),
+            other => other,
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! The rules, by what they are about.
+//!
+//! A rule on which others rest stands before them: where it fails, they are skipped.
+
+mod ending;
+mod files;
+mod nicknames;
+mod private;
+mod public;
+mod reading;
+mod session;
+
+use super::case::{Case, Check};
+use super::request::Request;
+use super::{Level, Rule};
+
+/// All rules, of all levels, in the order in which they are run.
+pub fn all() -> impl Iterator<Item = &'static Rule> {
+    let groups = [
+        session::RULES,
+        public::RULES,
+        reading::RULES,
+        ending::RULES,
+        private::RULES,
+        nicknames::RULES,
+        files::RULES,
+    ];
+    groups.into_iter().flatten()
+}
+
+type Sentence = (&'static str, &'static str, &'static str);
+
+const fn draft(sentence: Sentence, check: fn(&Case<'_>) -> Check) -> Rule {
+    Rule::new(Level::Draft, sentence, check)
+}
+
+const fn settled(sentence: Sentence, check: fn(&Case<'_>) -> Check) -> Rule {
+    Rule::new(Level::Settled, sentence, check)
+}
+
+const fn extended(sentence: Sentence, check: fn(&Case<'_>) -> Check) -> Rule {
+    Rule::new(Level::Extended, sentence, check)
+}
+
+/// One message of each kind that gets a response.
+fn standard_asks(case: &Case<'_>) -> [Request; 4] {
+    [
+        Request::query(),
+        Request::chat(case.text()),
+        Request::nickname("Tom"),
+        Request::fetch(case.nobody()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_can_be_typed_and_sentences_are_short() {
+        let mut names: Vec<_> = all().map(|rule| rule.name).collect();
+        for rule in all() {
+            let typed = |c: char| c.is_ascii_lowercase() || c == '-' || c.is_ascii_digit();
+            assert!(rule.name.len() <= 24 && rule.name.chars().all(typed), "{}", rule.name);
+            assert!(rule.sentence.len() <= 90, "{}: {}", rule.name, rule.sentence);
+            let of = match rule.level {
+                Level::Draft => "§",
+                Level::Settled => "P",
+                Level::Extended => "E",
+            };
+            assert!(rule.section.starts_with(of), "{}", rule.name);
+        }
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}
