@@ -1,6 +1,6 @@
 //! What one rule is given: a server, connections to it, and words of its own to say.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::finding::{Finding, Record};
 use super::message::{Message, Parsed};
-use super::peer::{Needs, Peer};
+use super::peer::{Needs, Peer, Terms};
 use super::request::{LINE_ENDINGS, Request};
 
 /// A rule ends after so many steps' time, however many steps it has.
@@ -77,6 +77,8 @@ pub struct Subject {
     target: Target,
     dialect: Dialect,
     features: OnceCell<Vec<(String, String)>>,
+    /// Whether it has closed behind every bye so far.
+    is_patient: Rc<Cell<bool>>,
     /// The rules that were found broken so far.
     broken: RefCell<Vec<&'static str>>,
 }
@@ -85,8 +87,13 @@ impl Subject {
     /// Learns the server's dialect, in a step or a few.
     pub fn probe(target: Target) -> Subject {
         let dialect = Dialect { ending: LINE_ENDINGS[0], is_ok_bare: false };
-        let mut subject =
-            Subject { target, dialect, features: OnceCell::new(), broken: RefCell::default() };
+        let mut subject = Subject {
+            target,
+            dialect,
+            features: OnceCell::new(),
+            is_patient: Rc::new(Cell::new(true)),
+            broken: RefCell::default(),
+        };
         for ending in LINE_ENDINGS {
             subject.dialect.ending = ending;
             if subject.case().join().is_ok() {
@@ -132,10 +139,15 @@ impl Case<'_> {
     /// # Errors
     /// Where no connection can be made.
     pub fn connect(&self) -> Check<Peer> {
-        let Subject { target, dialect, .. } = self.subject;
-        let connected = target.connect().and_then(|stream| {
-            Peer::new(stream, Rc::clone(&self.record), *dialect, target.timeout, self.rule_end)
-        });
+        let Subject { target, dialect, is_patient, .. } = self.subject;
+        let terms = Terms {
+            record: Rc::clone(&self.record),
+            dialect: *dialect,
+            timeout: target.timeout,
+            rule_end: self.rule_end,
+            is_patient: Rc::clone(is_patient),
+        };
+        let connected = target.connect().and_then(|stream| Peer::new(stream, terms));
         connected.map_err(|error| {
             let got = format!("no connection: {error}");
             Stop::Broken(self.record.borrow().finding('A', &got, "a connection"))
@@ -222,6 +234,21 @@ impl Case<'_> {
             }
             // Those of the rule before may still be leaving.
             thread::sleep(POLL);
+        }
+    }
+
+    /// Tries until it is so, for a step's time: for what a server may take a moment to notice.
+    ///
+    /// # Errors
+    /// What was found last.
+    pub fn until<T>(&self, mut attempt: impl FnMut() -> Check<T>) -> Check<T> {
+        let until = Instant::now() + self.subject.target.timeout;
+        loop {
+            match attempt() {
+                Ok(found) => return Ok(found),
+                Err(stop) if Instant::now() > until => return Err(stop),
+                Err(_) => thread::sleep(POLL),
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! One connection of a rule: it sends any bytes, reads strictly, and never waits for ever.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -18,6 +18,9 @@ const FLOOD_BYTES: usize = 4 << 20;
 /// More than this on one connection is a flood, in messages.
 const FLOOD_MESSAGES: usize = 5000;
 
+/// How long a server may take to close behind the end of a rule before the next one begins anyway.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 /// How nothing more came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Silence {
@@ -31,17 +34,31 @@ pub enum Silence {
     Flood,
 }
 
+/// What all connections of a rule have in common.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// What they send is noted here.
+    pub record: Rc<RefCell<Record>>,
+    /// How the server speaks.
+    pub dialect: Dialect,
+    /// How long one step may take.
+    pub timeout: Duration,
+    /// When the whole rule must have ended.
+    pub rule_end: Instant,
+    /// Whether the server has closed behind every bye so far: only then it is waited for.
+    pub is_patient: Rc<Cell<bool>>,
+}
+
 /// One connection to the server under test.
 #[derive(Debug)]
 pub struct Peer {
     name: char,
     stream: TcpStream,
-    record: Rc<RefCell<Record>>,
-    dialect: Dialect,
-    /// How long one step may take.
-    timeout: Duration,
-    /// When the whole rule must have ended.
-    rule_end: Instant,
+    terms: Terms,
+    /// Whether what was sent last was a whole message.
+    is_between: bool,
+    /// Whether the connection has ended.
+    is_over: bool,
     /// Its UID, where it was asked for; otherwise empty.
     pub uid: String,
     /// What has come and was not read as a message yet.
@@ -58,23 +75,16 @@ impl Peer {
     ///
     /// # Errors
     /// Where the system does not let its timeouts be set.
-    pub fn new(
-        stream: TcpStream,
-        record: Rc<RefCell<Record>>,
-        dialect: Dialect,
-        timeout: Duration,
-        rule_end: Instant,
-    ) -> io::Result<Peer> {
+    pub fn new(stream: TcpStream, terms: Terms) -> io::Result<Peer> {
         stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(timeout))?;
-        let name = record.borrow_mut().add_peer();
+        stream.set_write_timeout(Some(terms.timeout))?;
+        let name = terms.record.borrow_mut().add_peer();
         Ok(Peer {
             name,
             stream,
-            record,
-            dialect,
-            timeout,
-            rule_end,
+            terms,
+            is_between: true,
+            is_over: false,
             uid: String::new(),
             buffer: Vec::new(),
             bytes: 0,
@@ -91,20 +101,22 @@ impl Peer {
     /// connection may have had its reasons.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
-        self.record.borrow_mut().sent(self.name, bytes);
+        self.is_between = false;
+        self.terms.record.borrow_mut().sent(self.name, bytes);
         let _ = self.stream.write_all(bytes);
     }
 
     /// The bytes of a request, with the next Message-ID.
     pub fn encode(&mut self, request: &Request) -> Vec<u8> {
         self.last_id += 1;
-        request.encode(self.last_id, self.dialect.ending)
+        request.encode(self.last_id, self.terms.dialect.ending)
     }
 
     /// Sends a request; its Message-ID.
     pub fn post(&mut self, request: &Request) -> u64 {
         let bytes = self.encode(request);
         self.send(bytes);
+        self.is_between = true;
         self.last_id
     }
 
@@ -113,8 +125,18 @@ impl Peer {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
+    /// Closes without bye, in order: with unread bytes a close would be a reset.
+    pub fn close(mut self) {
+        self.is_over = true;
+        let mut chunk = [0; 16 * 1024];
+        if self.stream.set_nonblocking(true).is_ok() {
+            while let Ok(1..) = self.stream.read(&mut chunk) {}
+        }
+    }
+
     /// Ends the connection with a reset.
-    pub fn reset(self) {
+    pub fn reset(mut self) {
+        self.is_over = true;
         let _ = rustix::net::connect_unspec(&self.stream);
     }
 
@@ -143,7 +165,10 @@ impl Peer {
             }
             let read = self.stream.read(&mut chunk);
             return match read {
-                Ok(0) => Err(Silence::Closed),
+                Ok(0) => {
+                    self.is_over = true;
+                    Err(Silence::Closed)
+                }
                 Ok(len) => {
                     self.bytes += len;
                     self.buffer.extend_from_slice(&chunk[..len]);
@@ -152,7 +177,10 @@ impl Peer {
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => continue,
                     ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(Silence::Hung),
-                    _ => Err(Silence::Reset),
+                    _ => {
+                        self.is_over = true;
+                        Err(Silence::Reset)
+                    }
                 },
             };
         }
@@ -169,14 +197,14 @@ impl Peer {
     }
 
     fn step_end(&self) -> Instant {
-        (Instant::now() + self.timeout).min(self.rule_end)
+        (Instant::now() + self.terms.timeout).min(self.terms.rule_end)
     }
 
     /// What has come of a message that did not come whole, in words.
     fn silence(&self, silence: &Silence, partial: &str) -> String {
-        let seconds = self.timeout.as_secs_f64();
+        let seconds = self.terms.timeout.as_secs_f64();
         let what = match silence {
-            Silence::Hung if Instant::now() >= self.rule_end => {
+            Silence::Hung if Instant::now() >= self.terms.rule_end => {
                 "more steps than a rule may take, each of them slow".to_owned()
             }
             Silence::Hung => format!("nothing more for {seconds} s: the server hangs"),
@@ -197,7 +225,7 @@ impl Peer {
     pub fn next(&mut self, want: &str) -> Check<Message> {
         let until = self.step_end();
         loop {
-            let partial = match Message::parse(&self.buffer, self.dialect.is_ok_bare) {
+            let partial = match Message::parse(&self.buffer, self.terms.dialect.is_ok_bare) {
                 Parsed::Whole(message, used) => {
                     self.buffer.drain(..used);
                     self.messages += 1;
@@ -356,7 +384,7 @@ impl Peer {
     pub fn end(&mut self, want: &str) -> Check {
         let until = self.step_end();
         loop {
-            match Message::parse(&self.buffer, self.dialect.is_ok_bare) {
+            match Message::parse(&self.buffer, self.terms.dialect.is_ok_bare) {
                 Parsed::Whole(message, used) => {
                     self.buffer.drain(..used);
                     self.must(!message.is_response(), &message, want)?;
@@ -399,7 +427,7 @@ impl Peer {
     }
 
     fn finding(&self, got: &str, want: &str) -> Finding {
-        self.record.borrow().finding(self.name, got, want)
+        self.terms.record.borrow().finding(self.name, got, want)
     }
 
     /// Says what was wanted of a message where it does not hold.
@@ -458,17 +486,23 @@ impl Peer {
 }
 
 impl Drop for Peer {
-    /// Closes in order: with unread bytes a close would be a reset.
+    /// Leaves, and waits a moment until the server has seen it: the next rule is to find the room as
+    /// it was.
     fn drop(&mut self) {
-        let mut chunk = [0; 16 * 1024];
-        let mut left = FLOOD_BYTES;
-        if self.stream.set_nonblocking(true).is_ok() {
-            while let Ok(len @ 1..) = self.stream.read(&mut chunk) {
-                left = left.saturating_sub(len);
-                if left == 0 {
-                    return;
-                }
+        if self.is_over {
+            return;
+        }
+        if self.is_between {
+            self.post(&Request::bye());
+        }
+        self.end_input();
+        if self.terms.is_patient.get() {
+            self.buffer.clear();
+            let until = Instant::now() + FAREWELL;
+            while self.fill(until).is_ok() {
+                self.buffer.clear();
             }
+            self.terms.is_patient.set(self.is_over);
         }
     }
 }

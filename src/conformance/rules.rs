@@ -9,6 +9,10 @@ mod private;
 mod public;
 mod reading;
 mod session;
+mod settled_chat;
+mod settled_errors;
+mod settled_files;
+mod settled_framing;
 
 use super::case::{Case, Check};
 use super::request::Request;
@@ -24,6 +28,10 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         private::RULES,
         nicknames::RULES,
         files::RULES,
+        settled_framing::RULES,
+        settled_errors::RULES,
+        settled_chat::RULES,
+        settled_files::RULES,
     ];
     groups.into_iter().flatten()
 }

@@ -338,7 +338,9 @@ impl Server {
     /// Writes to a client. If that fails it has gone, and its own thread is about to notice.
     pub fn write(&self, room: &Room, uid: u64, message: &ServerMessage) {
         if let Some(client) = room.clients.get(&uid) {
-            let _ = (&client.stream).write_all(&message.encode());
+            if (&client.stream).write_all(&message.encode()).is_err() {
+                self.faults.after_failed_write(room);
+            }
         }
     }
 }

@@ -52,9 +52,13 @@ pub const DRAFT: &[Fault] = &[
     ("nickname-relayed", "only-chat-relayed", &[]),
     ("bye-not-closed", "bye-closes", &[]),
     ("bye-answered", "bye-silent", &[]),
-    ("bye-ends-all", "bye-harms-nobody", &["query-drops-left", "private-left"]),
+    ("bye-ends-another", "bye-harms-nobody", &["query-drops-left", "private-left"]),
     ("half-message-ends-all", "close-harms-nobody", &[]),
-    ("reset-ends-all", "reset-harms-nobody", &["private-reset"]),
+    (
+        "reset-ends-all",
+        "reset-harms-nobody",
+        &["close-harms-nobody", "private-relay", "private-closed", "private-reset"],
+    ),
     ("private-dropped", "private-relay", &[]),
     ("private-to-all", "private-exclusive", &[]),
     ("private-error", "private-ok", &[]),
@@ -63,7 +67,7 @@ pub const DRAFT: &[Fault] = &[
     ("unknown-ok", "private-unknown", &[]),
     ("unknown-goes-public", "private-undelivered", &[]),
     ("left-ok", "private-left", &["private-closed", "private-reset"]),
-    ("forgets-close", "private-closed", &[]),
+    ("forgets-close", "private-closed", &["private-reset"]),
     ("forgets-reset", "private-reset", &["private-closed"]),
     ("reason-empty", "error-reason", &[]),
     ("nickname-refused", "nickname-ok", &[]),
@@ -170,11 +174,6 @@ impl Faults {
     /// Whether a client that has left stays in the room.
     pub fn forget_to_remove(&self, cause: &str, room: &mut Room, uid: u64) -> bool {
         let (said_bye, was_reset) = (cause == "it said bye", cause == "the connection was reset");
-        let close_all = |room: &Room| {
-            for client in room.clients.values() {
-                let _ = client.stream.shutdown(Shutdown::Both);
-            }
-        };
         match self.name.as_str() {
             "keeps-after-bye" if said_bye => {
                 let _ = room.clients[&uid].stream.shutdown(Shutdown::Both);
@@ -188,7 +187,10 @@ impl Faults {
                 let response = "Status Ok\r\nMessage-Type bye\r\nContent-Length 0\r\n\r\n";
                 let _ = io::Write::write_all(&mut &room.clients[&uid].stream, response.as_bytes());
             }
-            "bye-ends-all" if said_bye => close_all(room),
+            "bye-ends-another" if said_bye => {
+                let other = room.clients.get(&(uid - 1));
+                let _ = other.map(|other| other.stream.shutdown(Shutdown::Both));
+            }
             "half-message-ends-all" if cause.ends_with("not a message") => close_all(room),
             "reset-ends-all" if was_reset => close_all(room),
             "forgets-close" if cause == "it closed the connection" => return true,
@@ -197,6 +199,13 @@ impl Faults {
             _ => {}
         }
         false
+    }
+
+    /// A write to a client has failed: it is gone.
+    pub fn after_failed_write(&self, room: &Room) {
+        if self.are("reset-ends-all") {
+            close_all(room);
+        }
     }
 
     pub fn check_nickname(&self, room: &Room, uid: u64, name: &str) -> Result<(), String> {
@@ -411,6 +420,12 @@ impl Faults {
             _ => {}
         }
         vec![response]
+    }
+}
+
+fn close_all(room: &Room) {
+    for client in room.clients.values() {
+        let _ = client.stream.shutdown(Shutdown::Both);
     }
 }
 

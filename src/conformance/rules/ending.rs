@@ -96,12 +96,12 @@ fn bye_harms_nobody(case: &Case<'_>) -> Check {
 
 fn close_harms_nobody(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener) = case.pair()?;
-    drop(case.join()?);
+    case.join()?.close();
     // One goes inside a message as well.
     let mut half = case.join()?;
     let bytes = half.encode(&Request::chat(case.text()));
     half.send(&bytes[..bytes.len() / 2]);
-    drop(half);
+    half.close();
     goes_on(case, &mut speaker, &mut listener)
 }
 

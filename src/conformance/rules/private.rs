@@ -7,10 +7,6 @@ use crate::conformance::message::Message;
 use crate::conformance::peer::{Needs, Peer};
 use crate::conformance::request::Request;
 
-/// How many texts a server may take for delivered before it notices that a client is gone: the
-/// first one after a close still fits into the socket.
-const UNNOTICED: usize = 5;
-
 pub(super) const RULES: &[Rule] = &[
     draft(("private-relay", "§2.3.2.1", "a text with To is relayed to that client"), private_relay),
     draft(
@@ -131,24 +127,16 @@ fn private_left(case: &Case<'_>) -> Check {
     Ok(())
 }
 
-/// Sends texts to a client that is gone until the server notices.
+/// Sends texts to a client that is gone until the server notices: the first one after a close still
+/// fits into the socket.
 fn is_noticed(case: &Case<'_>, speaker: &mut Peer, gone: &str) -> Check {
-    for _ in 0..UNNOTICED - 1 {
-        let response = speaker.ask(&Request::chat(case.text()).to(gone))?;
-        if !response.is_ok() {
-            return Ok(());
-        }
-        // A moment for the gone client's system to say so.
-        speaker.ask(&Request::query())?;
-    }
-    speaker.ask_refused(&Request::chat(case.text()).to(gone))?;
-    Ok(())
+    case.until(|| speaker.ask_refused(&Request::chat(case.text()).to(gone)).map(|_| ()))
 }
 
 fn private_closed(case: &Case<'_>) -> Check {
     let (leaver, _other, mut speaker) = case.known()?;
     let uid = leaver.uid.clone();
-    drop(leaver);
+    leaver.close();
     is_noticed(case, &mut speaker, &uid)
 }
 

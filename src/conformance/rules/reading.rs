@@ -137,6 +137,8 @@ fn others_unhindered(case: &Case<'_>) -> Check {
     let bytes = half.encode(&Request::chat(case.text()));
     half.send(&bytes[..bytes.len() - 1]);
     other.ask_ok(&Request::query())?;
-    case.join()?;
+    drop(case.join()?);
+    half.send(&bytes[bytes.len() - 1..]);
+    half.response("a response to the message once it is whole")?;
     Ok(())
 }
