@@ -3,6 +3,8 @@
 //! A rule on which others rest stands before them: where it fails, they are skipped.
 
 mod ending;
+mod extended_form;
+mod extended_history;
 mod files;
 mod nicknames;
 mod private;
@@ -32,6 +34,8 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         settled_errors::RULES,
         settled_chat::RULES,
         settled_files::RULES,
+        extended_form::RULES,
+        extended_history::RULES,
     ];
     groups.into_iter().flatten()
 }

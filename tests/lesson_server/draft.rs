@@ -9,9 +9,13 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use super::extended::{Extras, History};
 use super::faults::Faults;
+
+/// For how long a client that is told what is wrong is still read.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The longest body that is read.
 const BODY_LIMIT: usize = 32 << 20;
@@ -49,18 +53,26 @@ impl Request {
             let line = faults.trim(&line);
             match line.split_once(' ') {
                 Some((name, value)) => {
-                    request.fields.push((name.to_owned(), value.trim_start().to_owned()));
+                    let value = faults.value(name, value);
+                    request.fields.push((name.to_owned(), value.to_owned()));
+                }
+                None if faults.takes_alone(line) => {
+                    request.fields.push((line.to_owned(), String::new()));
                 }
                 // Empty lines between messages are skipped; one behind a header ends it.
                 None if line.trim().is_empty() && request.fields.is_empty() => {}
                 None if line.trim().is_empty() => break,
-                None => return Err(ErrorKind::InvalidData.into()),
+                None => return Err(invalid(&format!("{line} has no value"))),
+            }
+            let first = request.fields.first().map(|(name, _)| name.as_str());
+            if first.is_some_and(|first| !faults.may_begin(first)) {
+                return Err(invalid(&format!("a message does not begin with {line}")));
             }
         }
         let len = request.field("Content-Length").map_or(Some(0), |len| len.parse().ok());
         match len {
             Some(len) if len <= BODY_LIMIT => request.body = vec![0; len],
-            _ => return Err(ErrorKind::InvalidData.into()),
+            _ => return Err(invalid("Content-Length is not a length")),
         }
         faults.read_body(input, &mut request)?;
         Ok(Some(request))
@@ -115,6 +127,8 @@ pub struct Room {
     pub files: BTreeMap<u64, File>,
     last_file: u64,
     pub history: History,
+    /// How many notices there were.
+    pub noticed: usize,
 }
 
 /// The server: what all threads share.
@@ -158,21 +172,32 @@ impl Server {
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => {
                     break "the connection was reset";
                 }
-                Err(_) => break "it sent something that is not a message",
+                Err(error) => {
+                    self.refuse(uid, &mut input, &error);
+                    break "it sent something that is not a message";
+                }
             }
         };
         self.leave(uid, end);
         Ok(())
     }
 
+    /// Tells a client what is wrong where the end of its message is not known, and reads on until it
+    /// closes: a close with unread bytes would reset the connection, and destroy the reason.
+    fn refuse(&self, uid: u64, input: &mut BufReader<TcpStream>, error: &io::Error) {
+        let reason = Err(format!("{error}; the connection is closed"));
+        self.respond(&mut self.lock(), uid, &Request::default(), reason);
+        let stream = input.get_ref();
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.set_read_timeout(Some(LINGER));
+        let _ = io::copy(input, &mut io::sink());
+    }
+
     /// Assigns a UID (§2.3.1.2).
     fn join(&self, stream: TcpStream) -> io::Result<u64> {
         let mut room = self.lock();
-        room.last_uid = match self.faults.are("uid-is-port") {
-            true => stream.peer_addr()?.port().into(),
-            false => room.last_uid + 1,
-        };
-        let uid = room.last_uid;
+        room.last_uid += 1;
+        let uid = self.faults.uid(room.last_uid, stream.peer_addr()?.port());
         let joined_at = room.history.relays.len();
         let client = Client { stream, nickname: None, is_extended: false, joined_at };
         room.clients.insert(uid, client);
@@ -187,9 +212,9 @@ impl Server {
         }
         if let Some(client) = room.clients.remove(&uid) {
             let _ = client.stream.shutdown(Shutdown::Both);
-            if let (Some(extras), Some(nickname)) = (&self.extras, &client.nickname) {
+            if let Some(extras) = &self.extras {
                 let body = format!("left: {cause}");
-                extras.notify(self, &mut room, uid, Some(nickname), &body);
+                extras.notify(self, &mut room, uid, client.nickname.as_deref(), &body);
             }
         }
     }
@@ -198,16 +223,16 @@ impl Server {
     fn answer(&self, uid: u64, request: &Request, has_more: bool) {
         let mut room = self.lock();
         if let Some(extras) = &self.extras
-            && let Some(response) = extras.answer(&mut room, uid, request)
+            && let Some(answer) = extras.answer(&self.faults, &mut room, uid, request)
         {
-            self.respond(&mut room, uid, request, Ok(response));
+            self.respond(&mut room, uid, request, answer);
             return;
         }
         let result = match request.field("Message-Type") {
             Some("query") => Ok(text(&self.list(&room, uid))),
             Some("nickname") => self.set_nickname(&mut room, uid, request),
             Some("chat") => self.chat(&mut room, uid, request, has_more),
-            Some("fetch") => self.fetch(&mut room, request),
+            Some("fetch") => self.fetch(&mut room, uid, request),
             _ => Err("Message-Type is none of the draft's".to_owned()),
         };
         self.respond(&mut room, uid, request, result);
@@ -245,6 +270,9 @@ impl Server {
         request: &Request,
         has_more: bool,
     ) -> Result<ServerMessage, String> {
+        if let Some(extras) = &self.extras {
+            extras.check_name(&self.faults, request)?;
+        }
         let mut receivers = self.receivers(room, uid, request)?;
         let mut relay = ServerMessage::default();
         relay.add("Message-Type", "chat");
@@ -266,13 +294,15 @@ impl Server {
         }
         relay.add("Content-Type", extension);
         relay.add("Content-Length", request.body.len());
-        if let Some(extras) = &self.extras {
-            extras.note(room, &relay, request);
-        }
         self.faults.change_relay(room, uid, request, &mut relay, &mut receivers);
+        let extras = self.extras.as_ref();
+        let extended = extras.map(|extras| extras.extend(&self.faults, room, &relay, request));
         for (receiver, relay) in self.faults.in_order(receivers, relay, has_more) {
-            self.write(room, receiver, &relay);
+            let is_extended = self.faults.extends(room, receiver, uid);
+            let extended = extended.as_ref().filter(|_| is_extended);
+            self.write(room, receiver, extended.unwrap_or(&relay));
         }
+        self.faults.after_chat(self, room, uid);
         self.faults.chat_result(room, request).map(|()| response)
     }
 
@@ -300,13 +330,18 @@ impl Server {
     }
 
     /// Sends a staged file (§2.3.3.2).
-    fn fetch(&self, room: &mut Room, request: &Request) -> Result<ServerMessage, String> {
+    fn fetch(&self, room: &mut Room, uid: u64, request: &Request) -> Result<ServerMessage, String> {
         let wanted = String::from_utf8_lossy(&request.body).trim().to_owned();
         let file_id = wanted.parse().unwrap_or(0);
         let Some(file) = self.faults.fetched(room, file_id) else {
             return Err(format!("no file {wanted} is staged"));
         };
         let mut response = ServerMessage { body: file.content, ..ServerMessage::default() };
+        if let Some(name) = &file.name
+            && self.faults.names_file(&room.clients[&uid])
+        {
+            response.add("File-Name", name);
+        }
         response.add("Content-Type", file.extension);
         Ok(response)
     }
@@ -326,7 +361,8 @@ impl Server {
         let mut response = ServerMessage { body: found.body, ..ServerMessage::default() };
         response.add("Status", status);
         for name in ["Message-Type", "Message-ID"] {
-            response.add(name, request.field(name).unwrap_or("unknown"));
+            let missing = if name == "Message-ID" { "0" } else { "unknown" };
+            response.add(name, request.field(name).unwrap_or(missing));
         }
         response.fields.extend(found.fields);
         response.add("Content-Length", response.body.len());
@@ -339,10 +375,15 @@ impl Server {
     pub fn write(&self, room: &Room, uid: u64, message: &ServerMessage) {
         if let Some(client) = room.clients.get(&uid) {
             if (&client.stream).write_all(&message.encode()).is_err() {
-                self.faults.after_failed_write(room);
+                self.faults.after_failed_write(room, uid);
             }
         }
     }
+}
+
+/// What is wrong with a message whose end is not known.
+fn invalid(why: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, why.to_owned())
 }
 
 /// The body of a response that is a text.

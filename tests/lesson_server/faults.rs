@@ -2,11 +2,12 @@
 //!
 //! The server asks here at a few points what to do; without a fault it gets back what it had.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, PoisonError};
 
-use super::draft::{File, Request, Room, Server, ServerMessage, read_whole};
+use super::draft::{Client, File, Request, Room, Server, ServerMessage, read_whole};
 
 /// A fault, the rule that it breaks, and the rules that cannot be kept with it either.
 pub type Fault = (&'static str, &'static str, &'static [&'static str]);
@@ -55,9 +56,9 @@ pub const DRAFT: &[Fault] = &[
     ("bye-ends-another", "bye-harms-nobody", &["query-drops-left", "private-left"]),
     ("half-message-ends-all", "close-harms-nobody", &[]),
     (
-        "reset-ends-all",
+        "reset-ends-another",
         "reset-harms-nobody",
-        &["close-harms-nobody", "private-relay", "private-closed", "private-reset"],
+        &["close-harms-nobody", "private-closed", "private-reset"],
     ),
     ("private-dropped", "private-relay", &[]),
     ("private-to-all", "private-exclusive", &[]),
@@ -94,6 +95,87 @@ pub const DRAFT: &[Fault] = &[
     ("fetch-latest", "fetch-right-one", &[]),
 ];
 
+/// Faults against what README settles, which no proxy in front of a sound server can have.
+pub const SETTLED: &[Fault] = &[("uids-down", "uid-ascending", &[])];
+
+/// The faults of what goes beyond the draft.
+pub const EXTENDED: &[Fault] = &[
+    ("features-unsorted", "features-form", &[]),
+    ("max-file-16M", "features-limits", &[]),
+    ("started-in-words", "features-started", &[]),
+    ("query-one-blank", "query-words", &["history-after"]),
+    ("query-any-case", "query-names-all", &[]),
+    ("extended-yes", "extended-answer", &["extended-again"]),
+    ("extended-toggles", "extended-again", &[]),
+    ("notice-to-plain", "plain-unchanged", &[]),
+    ("extended-for-all", "plain-unchanged", &[]),
+    ("extended-late", "extended-behind", &["relay-time"]),
+    ("time-in-seconds", "relay-time", &[]),
+    ("sequence-gap", "relay-sequence", &["history-no-gap", "notice-uncounted"]),
+    ("sequence-everywhere", "private-no-sequence", &[]),
+    ("new-fields-swapped", "relay-new-order", &[]),
+    ("share-response-named", "responses-unchanged", &[]),
+    ("notice-no-time", "notice-form", &[]),
+    ("joined-in-words", "notice-joined", &["notice-order"]),
+    ("notice-new-name", "notice-nickname", &[]),
+    ("notice-same", "notice-same", &[]),
+    ("left-no-cause", "notice-left", &[]),
+    ("notice-to-self", "notice-not-self", &[]),
+    ("notice-nameless", "notice-nameless", &[]),
+    ("joined-late", "notice-order", &["notice-form", "notice-joined"]),
+    ("notice-counted", "notice-uncounted", &["history-no-gap", "relay-sequence"]),
+    ("history-of-now", "history-before", &["history-again", "history-no-gap"]),
+    (
+        "history-newest-first",
+        "history-oldest-first",
+        &["history-no-gap", "history-times", "history-count", "history-after", "history-more"],
+    ),
+    ("history-plain", "history-form", &["history-after", "history-no-gap", "history-times"]),
+    (
+        "history-first",
+        "history-count",
+        &[
+            "history-before",
+            "history-oldest-first",
+            "history-form",
+            "history-after",
+            "history-no-gap",
+            "history-public",
+        ],
+    ),
+    ("history-all", "history-after", &["history-empty"]),
+    ("history-from", "history-after", &[]),
+    ("history-none", "history-empty", &[]),
+    ("history-strict", "history-more", &[]),
+    ("history-private", "history-public", &[]),
+    ("history-lenient", "history-refused", &[]),
+    ("history-grows", "history-again", &["history-no-gap"]),
+    (
+        "history-short",
+        "history-no-gap",
+        &["history-before", "history-oldest-first", "history-form", "history-more"],
+    ),
+    ("time-back", "history-times", &[]),
+    (
+        "file-name-lost",
+        "file-name-relay",
+        &["file-name-200", "file-name-trim", "file-name-utf8", "relay-new-order"],
+    ),
+    ("fetch-without-name", "file-name-fetch", &[]),
+    ("files-without-name", "file-name-files", &[]),
+    ("file-name-untrimmed", "file-name-trim", &[]),
+    ("file-name-ascii", "file-name-utf8", &[]),
+    ("file-name-long", "file-name-200", &[]),
+    ("file-name-path", "file-name-no-path", &[]),
+    ("file-name-any-character", "file-name-characters", &[]),
+    ("file-name-any-bytes", "file-name-bytes", &[]),
+    ("file-name-repeated", "file-name-twice", &[]),
+    ("file-name-may-be-empty", "file-name-empty", &[]),
+    ("begins-with-anything", "file-name-first", &[]),
+    ("file-name-in-text", "file-name-elsewhere", &[]),
+    ("file-name-always-checked", "file-name-elsewhere", &[]),
+];
+
 /// The fault that a server has, if any.
 #[derive(Default)]
 pub struct Faults {
@@ -102,6 +184,8 @@ pub struct Faults {
     held: Mutex<Vec<(u64, ServerMessage)>>,
     /// What is held while a body is read.
     reading: Mutex<()>,
+    /// Who has got a relay that should have been extended.
+    late: Mutex<BTreeSet<u64>>,
 }
 
 impl Faults {
@@ -162,6 +246,15 @@ impl Faults {
 
     // The room
 
+    /// The UID of the client number `number`, which connects from this port.
+    pub fn uid(&self, number: u64, port: u16) -> u64 {
+        match self.name.as_str() {
+            "uid-is-port" => port.into(),
+            "uids-down" => 1_000_000 - number,
+            _ => number,
+        }
+    }
+
     /// Whether the list that `asker` gets has this client in it.
     pub fn lists(&self, uid: u64, asker: u64) -> bool {
         match self.name.as_str() {
@@ -187,12 +280,9 @@ impl Faults {
                 let response = "Status Ok\r\nMessage-Type bye\r\nContent-Length 0\r\n\r\n";
                 let _ = io::Write::write_all(&mut &room.clients[&uid].stream, response.as_bytes());
             }
-            "bye-ends-another" if said_bye => {
-                let other = room.clients.get(&(uid - 1));
-                let _ = other.map(|other| other.stream.shutdown(Shutdown::Both));
-            }
+            "bye-ends-another" if said_bye => end_another(room, uid),
             "half-message-ends-all" if cause.ends_with("not a message") => close_all(room),
-            "reset-ends-all" if was_reset => close_all(room),
+            "reset-ends-another" if was_reset => end_another(room, uid),
             "forgets-close" if cause == "it closed the connection" => return true,
             // A write that fails takes the news of the reset from the reader, who sees a close.
             "forgets-reset" if !said_bye => return true,
@@ -202,14 +292,14 @@ impl Faults {
     }
 
     /// A write to a client has failed: it is gone.
-    pub fn after_failed_write(&self, room: &Room) {
-        if self.are("reset-ends-all") {
-            close_all(room);
+    pub fn after_failed_write(&self, room: &Room, uid: u64) {
+        if self.are("reset-ends-another") {
+            end_another(room, uid);
         }
     }
 
     pub fn check_nickname(&self, room: &Room, uid: u64, name: &str) -> Result<(), String> {
-        let taken = |(other, client): (&u64, &super::draft::Client)| {
+        let taken = |(other, client): (&u64, &Client)| {
             *other != uid && client.nickname.as_deref() == Some(name)
         };
         match self.name.as_str() {
@@ -276,6 +366,63 @@ impl Faults {
             _ => false,
         };
         if fails { Err("it could not be relayed".to_owned()) } else { Ok(()) }
+    }
+
+    // Beyond the draft
+
+    /// Whether a message may begin with this field.
+    pub fn may_begin(&self, name: &str) -> bool {
+        const FIELDS: [&str; 9] = [
+            "Message-Type",
+            "Message-ID",
+            "To",
+            "Content-Type",
+            "Content-Length",
+            "From",
+            "Sender-Nickname",
+            "File-ID",
+            "Status",
+        ];
+        FIELDS.contains(&name) || self.are("begins-with-anything")
+    }
+
+    /// Whether a client gets relays in the extended form.
+    pub fn extends(&self, room: &Room, uid: u64, from: u64) -> bool {
+        let is_extended = room.clients.get(&uid).is_some_and(|client| client.is_extended);
+        match self.name.as_str() {
+            "extended-for-all" => room.clients.values().any(|client| client.is_extended),
+            "extended-late" if from < uid => {
+                let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+                is_extended && !late.insert(uid)
+            }
+            _ => is_extended,
+        }
+    }
+
+    /// A field's value, without the blanks around it.
+    pub fn value<'a>(&self, name: &str, value: &'a str) -> &'a str {
+        let is_kept = self.are("file-name-untrimmed") && name == "File-Name";
+        if is_kept { value } else { value.trim_start() }
+    }
+
+    /// Whether a field may have no value.
+    pub fn takes_alone(&self, line: &str) -> bool {
+        self.are("file-name-may-be-empty") && line == "File-Name"
+    }
+
+    /// Whether a client's first nickname is told with its first chat.
+    pub fn after_chat(&self, server: &Server, room: &mut Room, uid: u64) {
+        let nickname = room.clients.get(&uid).and_then(|client| client.nickname.clone());
+        if self.are("joined-late")
+            && let Some(extras) = &server.extras
+        {
+            extras.notify(server, room, uid, nickname.as_deref(), "joined");
+        }
+    }
+
+    /// Whether the answer to this client's fetch has the file's name.
+    pub fn names_file(&self, client: &Client) -> bool {
+        client.is_extended && !self.are("fetch-without-name")
     }
 
     // Writing
@@ -403,6 +550,9 @@ impl Faults {
                 drop_field(&mut response, "Content-Type")
             }
             "no-length" if response.body.is_empty() => drop_field(&mut response, "Content-Length"),
+            "share-response-named" if request.field("File-Name").is_some() && !is_error => {
+                response.add("File-Name", request.field("File-Name").unwrap_or_default());
+            }
             "with-date" => response.add("Date", "today"),
             "lower-case-names" => {
                 for (name, _) in &mut response.fields {
@@ -420,6 +570,13 @@ impl Faults {
             _ => {}
         }
         vec![response]
+    }
+}
+
+/// Ends the connection of the client that connected before this one.
+fn end_another(room: &Room, uid: u64) {
+    if let Some(other) = room.clients.get(&(uid - 1)) {
+        let _ = other.stream.shutdown(Shutdown::Both);
     }
 }
 

@@ -16,6 +16,7 @@ use multichat::conformance::{self, Level, Outcome, Rule, Target, rules};
 
 use crate::common::Server;
 use crate::lesson_server::draft;
+use crate::lesson_server::extended::Extras;
 use crate::lesson_server::faults::{self, Fault, Faults};
 
 use self::lens::Change;
@@ -41,9 +42,17 @@ type Outcomes = Vec<(&'static str, Outcome)>;
 
 /// Runs the rules of these levels.
 fn check(address: SocketAddr, timeout: Duration, levels: RangeInclusive<Level>) -> Outcomes {
+    check_rules(address, timeout, |rule| levels.contains(&rule.level))
+}
+
+/// Runs some rules.
+fn check_rules(
+    address: SocketAddr,
+    timeout: Duration,
+    is_wanted: impl Fn(&Rule) -> bool,
+) -> Outcomes {
     let target = Target { addresses: vec![address], timeout };
-    let selected: Vec<&'static Rule> =
-        rules::all().filter(|rule| levels.contains(&rule.level)).collect();
+    let selected: Vec<&'static Rule> = rules::all().filter(|rule| is_wanted(rule)).collect();
     let mut outcomes = Vec::new();
     conformance::run(target, &selected, |rule, outcome| {
         let rule = selected.iter().find(|other| other.name == rule.name).expect("a rule");
@@ -68,13 +77,19 @@ fn keeps_all(outcomes: &Outcomes) {
 
 /// Starts a small server of the draft in this process. It goes on until the tests end.
 fn lesson_server(fault: &str) -> SocketAddr {
+    start_lesson_server(fault, None)
+}
+
+/// The same with all that goes beyond the draft.
+fn extended_lesson_server(fault: &str) -> SocketAddr {
+    start_lesson_server(fault, Some(Extras::default()))
+}
+
+fn start_lesson_server(fault: &str, extras: Option<Extras>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let server = Arc::new(draft::Server {
-        room: Default::default(),
-        faults: Faults::new(fault),
-        extras: None,
-    });
+    let server =
+        Arc::new(draft::Server { room: Default::default(), faults: Faults::new(fault), extras });
     thread::spawn(move || server.run(&listener));
     address
 }
@@ -121,9 +136,13 @@ fn each<T: Send>(items: Vec<T>, work: impl Fn(T) -> Option<String> + Sync) -> St
 /// Expects each fault of a small server to be found by the rule that it breaks, and by no other but
 /// those named.
 #[track_caller]
-fn are_found(faults: &[Fault], level: Level, start: impl Fn(&str) -> SocketAddr + Sync) {
+fn are_found(
+    faults: &[Fault],
+    levels: &RangeInclusive<Level>,
+    start: impl Fn(&str) -> SocketAddr + Sync,
+) {
     let wrong = each(faults.to_vec(), |(fault, rule, others)| {
-        let outcomes = check(start(fault), SHORT_TIMEOUT, Level::Draft..=level);
+        let outcomes = check(start(fault), SHORT_TIMEOUT, levels.clone());
         misjudged(fault, rule, others, &outcomes)
     });
     assert!(wrong.is_empty(), "{wrong}");
@@ -174,11 +193,38 @@ fn the_lesson_server_keeps_every_rule_of_the_draft() {
 #[test]
 fn every_fault_against_the_draft_is_found_by_the_rule_that_it_breaks() {
     // Each rule of the draft has a fault that it finds: rules that nothing breaks prove nothing.
-    are_found(faults::DRAFT, Level::Draft, lesson_server);
-    let tried: BTreeSet<_> = faults::DRAFT.iter().map(|(_, rule, _)| *rule).collect();
-    let rules = rules::all().filter(|rule| rule.level == Level::Draft).map(|rule| rule.name);
-    let untried: Vec<_> = rules.filter(|name| !tried.contains(name)).collect();
+    are_found(faults::DRAFT, &(Level::Draft..=Level::Draft), lesson_server);
+}
+
+#[test]
+fn every_fault_beyond_the_draft_is_found_by_the_rule_that_it_breaks() {
+    // E1 to E4.
+    are_found(faults::EXTENDED, &(Level::Extended..=Level::Extended), extended_lesson_server);
+}
+
+#[test]
+fn every_rule_has_a_fault_that_it_finds() {
+    // A rule that nothing breaks proves nothing.
+    let faults = [faults::DRAFT, faults::SETTLED, faults::EXTENDED].concat();
+    let mut tried: BTreeSet<_> = faults.iter().map(|(_, rule, _)| *rule).collect();
+    let lenses = [settled::framing(), settled::errors(), settled::chat(), settled::files()];
+    tried.extend(lenses.iter().flatten().map(|(rule, ..)| *rule));
+    let untried: Vec<_> =
+        rules::all().map(|rule| rule.name).filter(|name| !tried.contains(name)).collect();
     assert!(untried.is_empty(), "no fault tries {untried:?}");
+    for (fault, rule, _) in faults::SETTLED {
+        let outcomes =
+            check_rules(lesson_server(fault), SHORT_TIMEOUT, |other| other.name == *rule);
+        assert!(matches!(outcomes[..], [(_, Outcome::Broken(_))]), "{fault}: {outcomes:?}");
+    }
+}
+
+#[test]
+fn the_extended_lesson_server_keeps_every_rule_beyond_the_draft() {
+    // E1 to E4, and it still is a server of the draft.
+    let address = extended_lesson_server("");
+    keeps_all(&check(address, TIMEOUT, Level::Draft..=Level::Draft));
+    keeps_all(&check(address, TIMEOUT, Level::Extended..=Level::Extended));
 }
 
 #[test]

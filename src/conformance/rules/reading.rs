@@ -135,10 +135,14 @@ fn many_segments(case: &Case<'_>) -> Check {
 fn others_unhindered(case: &Case<'_>) -> Check {
     let (mut half, mut other) = case.pair()?;
     let bytes = half.encode(&Request::chat(case.text()));
-    half.send(&bytes[..bytes.len() - 1]);
-    other.ask_ok(&Request::query())?;
-    drop(case.join()?);
-    half.send(&bytes[bytes.len() - 1..]);
+    let (last, first) = (bytes.len() - 1, bytes.len() / 2);
+    let mut joined = Vec::new();
+    for piece in [&bytes[..first], &bytes[first..last - 3], &bytes[last - 3..last]] {
+        half.send(piece);
+        other.ask_ok(&Request::query())?;
+        joined.push(case.join()?);
+    }
+    half.send(&bytes[last..]);
     half.response("a response to the message once it is whole")?;
     Ok(())
 }

@@ -156,6 +156,8 @@ impl Ray {
                     return;
                 }
             }
+            // Slow enough for the end of input to come first.
+            Change::EndsWithInput => thread::sleep(Duration::from_millis(3)),
             Change::Twice(is_it) if is_it(&message) => self.write(&message),
             Change::RelaysLate if is_text => {
                 held.drain(..).for_each(|message| self.write(&message));
