@@ -20,7 +20,7 @@
 //! | [`report`] | the lines of `check`, and TAP |
 
 pub mod case;
-// pub mod client;
+pub mod client;
 pub mod finding;
 pub mod message;
 pub mod peer;
@@ -30,7 +30,7 @@ pub mod rules;
 
 use std::fmt;
 
-use self::case::{Case, Check, Stop, Subject};
+use self::case::{Case, Check, ServerUnderTest, Stop};
 use self::finding::Finding;
 
 pub use self::case::Target;
@@ -67,14 +67,21 @@ pub struct Rule {
     pub section: &'static str,
     /// The rule itself.
     pub sentence: &'static str,
-    check: fn(&Case<'_>) -> Check,
+    check: Subject,
+}
+
+/// Who keeps or breaks a rule, and how that is found out.
+#[derive(Clone, Copy, Debug)]
+enum Subject {
+    Server(fn(&Case<'_>) -> Check),
+    Client(fn(&client::Session) -> Check),
 }
 
 impl Rule {
     const fn new(
         level: Level,
         (name, section, sentence): (&'static str, &'static str, &'static str),
-        check: fn(&Case<'_>) -> Check,
+        check: Subject,
     ) -> Rule {
         Rule { name, level, section, sentence, check }
     }
@@ -124,20 +131,21 @@ pub fn run<E: From<std::io::Error>>(
     rules: &[&'static Rule],
     mut report: impl FnMut(&Rule, &Outcome) -> Result<(), E>,
 ) -> Result<Tally, E> {
-    drop(target.connect()?);
-    let subject = Subject::probe(target);
+    target.is_reachable()?;
+    let server = ServerUnderTest::probe(target);
     let mut tally = Tally::default();
     for rule in rules {
-        let checked = (rule.check)(&subject.case());
+        let Subject::Server(check) = rule.check else { continue };
+        let checked = check(&server.case());
         // What rests on a rule that was skipped for this reason rests on the broken one too.
         if matches!(checked, Err(Stop::Broken(_) | Stop::Unmet(..))) {
-            subject.note_broken(rule.name);
+            server.note_broken(rule.name);
         }
         let outcome = match checked {
             Ok(()) => Outcome::Kept,
             Err(Stop::Broken(finding)) => Outcome::Broken(finding),
             Err(Stop::Skip(why)) => Outcome::Skipped(why),
-            Err(Stop::Unmet(other, _)) if other != rule.name && subject.is_broken(other) => {
+            Err(Stop::Unmet(other, _)) if other != rule.name && server.is_broken(other) => {
                 Outcome::Skipped(format!("it rests on {other}, which is broken"))
             }
             Err(Stop::Unmet(_, finding)) => Outcome::Broken(finding),

@@ -46,6 +46,17 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether anybody answers there, if only with a reset.
+    ///
+    /// # Errors
+    /// Where nobody does.
+    pub fn is_reachable(&self) -> io::Result<()> {
+        match self.connect() {
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Connects to the first address that answers.
     ///
     /// # Errors
@@ -73,7 +84,7 @@ pub struct Dialect {
 
 /// A server under test, and what was learnt of it.
 #[derive(Debug)]
-pub struct Subject {
+pub struct ServerUnderTest {
     target: Target,
     dialect: Dialect,
     features: OnceCell<Vec<(String, String)>>,
@@ -83,11 +94,11 @@ pub struct Subject {
     broken: RefCell<Vec<&'static str>>,
 }
 
-impl Subject {
+impl ServerUnderTest {
     /// Learns the server's dialect, in a step or a few.
-    pub fn probe(target: Target) -> Subject {
+    pub fn probe(target: Target) -> ServerUnderTest {
         let dialect = Dialect { ending: LINE_ENDINGS[0], is_ok_bare: false };
-        let mut subject = Subject {
+        let mut server = ServerUnderTest {
             target,
             dialect,
             features: OnceCell::new(),
@@ -95,14 +106,14 @@ impl Subject {
             broken: RefCell::default(),
         };
         for ending in LINE_ENDINGS {
-            subject.dialect.ending = ending;
-            if subject.case().join().is_ok() {
-                subject.dialect.is_ok_bare = subject.case().is_ok_bare().unwrap_or(false);
-                return subject;
+            server.dialect.ending = ending;
+            if server.case().join().is_ok() {
+                server.dialect.is_ok_bare = server.case().is_ok_bare().unwrap_or(false);
+                return server;
             }
         }
-        subject.dialect = dialect;
-        subject
+        server.dialect = dialect;
+        server
     }
 
     /// Notes that a rule is broken, or rests on one that is.
@@ -118,7 +129,7 @@ impl Subject {
     /// A case for one rule.
     pub fn case(&self) -> Case<'_> {
         Case {
-            subject: self,
+            server: self,
             record: Rc::default(),
             rule_end: Instant::now() + self.target.timeout * STEPS,
         }
@@ -128,7 +139,7 @@ impl Subject {
 /// One rule's run.
 #[derive(Debug)]
 pub struct Case<'a> {
-    subject: &'a Subject,
+    server: &'a ServerUnderTest,
     record: Rc<RefCell<Record>>,
     rule_end: Instant,
 }
@@ -139,7 +150,7 @@ impl Case<'_> {
     /// # Errors
     /// Where no connection can be made.
     pub fn connect(&self) -> Check<Peer> {
-        let Subject { target, dialect, is_patient, .. } = self.subject;
+        let ServerUnderTest { target, dialect, is_patient, .. } = self.server;
         let terms = Terms {
             record: Rc::clone(&self.record),
             dialect: *dialect,
@@ -161,7 +172,7 @@ impl Case<'_> {
     pub fn join(&self) -> Check<Peer> {
         let is_first = self.record.borrow().peers() == 0;
         let rule = if is_first { "query-answered" } else { "several-clients" };
-        if self.subject.is_broken(rule) {
+        if self.server.is_broken(rule) {
             // It would hang here again, or whatever it did, in every rule.
             let finding = self.record.borrow().finding('A', "what it got before", "an answer");
             return Err(Stop::Unmet(rule, finding));
@@ -223,7 +234,7 @@ impl Case<'_> {
     /// # Errors
     /// Where others stay: the rule is skipped.
     pub fn alone(&self, client: &mut Peer) -> Check {
-        let until = Instant::now() + self.subject.target.timeout / 2;
+        let until = Instant::now() + self.server.target.timeout / 2;
         loop {
             let listed = client.uids().needs("query-answered")?;
             if listed.len() <= 1 {
@@ -242,7 +253,7 @@ impl Case<'_> {
     /// # Errors
     /// What was found last.
     pub fn until<T>(&self, mut attempt: impl FnMut() -> Check<T>) -> Check<T> {
-        let until = Instant::now() + self.subject.target.timeout;
+        let until = Instant::now() + self.server.target.timeout;
         loop {
             match attempt() {
                 Ok(found) => return Ok(found),
@@ -268,7 +279,7 @@ impl Case<'_> {
 
     /// The line ending that this server understands.
     pub fn ending(&self) -> &'static str {
-        self.subject.dialect.ending
+        self.server.dialect.ending
     }
 
     /// A UID that nobody has.
@@ -281,7 +292,7 @@ impl Case<'_> {
     /// # Errors
     /// Where the server does not list it: the rule is skipped.
     pub fn feature(&self, name: &str) -> Check<String> {
-        let features = self.subject.features.get_or_init(|| self.features().unwrap_or_default());
+        let features = self.server.features.get_or_init(|| self.features().unwrap_or_default());
         match features.iter().find(|(feature, _)| feature == name) {
             Some((_, value)) => Ok(value.clone()),
             None if features.is_empty() => Err(Stop::Skip("the server has no features".to_owned())),
@@ -290,7 +301,7 @@ impl Case<'_> {
     }
 
     fn features(&self) -> Check<Vec<(String, String)>> {
-        let mut peer = self.subject.case().join()?;
+        let mut peer = self.server.case().join()?;
         let response = peer.ask_ok(&Request::query_for("features"))?;
         let text = response.text();
         let entry = |line: &str| {

@@ -18,7 +18,7 @@ mod settled_framing;
 
 use super::case::{Case, Check};
 use super::request::Request;
-use super::{Level, Rule};
+use super::{Level, Rule, Subject};
 
 /// All rules, of all levels, in the order in which they are run.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
@@ -43,15 +43,15 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 type Sentence = (&'static str, &'static str, &'static str);
 
 const fn draft(sentence: Sentence, check: fn(&Case<'_>) -> Check) -> Rule {
-    Rule::new(Level::Draft, sentence, check)
+    Rule::new(Level::Draft, sentence, Subject::Server(check))
 }
 
 const fn settled(sentence: Sentence, check: fn(&Case<'_>) -> Check) -> Rule {
-    Rule::new(Level::Settled, sentence, check)
+    Rule::new(Level::Settled, sentence, Subject::Server(check))
 }
 
 const fn extended(sentence: Sentence, check: fn(&Case<'_>) -> Check) -> Rule {
-    Rule::new(Level::Extended, sentence, check)
+    Rule::new(Level::Extended, sentence, Subject::Server(check))
 }
 
 /// One message of each kind that gets a response.

@@ -373,10 +373,10 @@ impl Server {
 
     /// Writes to a client. If that fails it has gone, and its own thread is about to notice.
     pub fn write(&self, room: &Room, uid: u64, message: &ServerMessage) {
-        if let Some(client) = room.clients.get(&uid) {
-            if (&client.stream).write_all(&message.encode()).is_err() {
-                self.faults.after_failed_write(room, uid);
-            }
+        if let Some(client) = room.clients.get(&uid)
+            && (&client.stream).write_all(&message.encode()).is_err()
+        {
+            self.faults.after_failed_write(room, uid);
         }
     }
 }

@@ -133,7 +133,7 @@ impl Extras {
         let time = if faults.are("time-in-seconds") { seconds() } else { now() };
         room.history.last_time = room.history.last_time.clone().max(time);
         let mut time = room.history.last_time.clone();
-        if faults.are("time-back") && sequence % 2 == 0 {
+        if faults.are("time-back") && sequence.is_multiple_of(2) {
             time = "2001-01-01T00:00:00.000Z".to_owned();
         }
         new.push(("Time".to_owned(), time));
@@ -328,7 +328,9 @@ fn now() -> String {
 
 /// The date that is so many days behind 1970-01-01: whole years first, then whole months.
 fn date(mut days: u64) -> (u64, u64, u64) {
-    let is_leap = |year: u64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let is_leap = |year: u64| {
+        (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400)
+    };
     let mut year = 1970;
     while days >= 365 + u64::from(is_leap(year)) {
         days -= 365 + u64::from(is_leap(year));

@@ -1,8 +1,12 @@
 //! `multichat check`: the rules against the built server, and the proof that they find what is
 //! wrong: against a small server of the draft with one fault after another.
 
+#[cfg(feature = "client")]
+mod command;
 mod lens;
 mod settled;
+#[cfg(feature = "client")]
+mod strangers;
 
 use std::collections::BTreeSet;
 use std::io::Error;
@@ -15,9 +19,10 @@ use std::time::Duration;
 use multichat::conformance::{self, Level, Outcome, Rule, Target, rules};
 
 use crate::common::Server;
+use crate::lesson_server::catalogue::{self, Fault};
 use crate::lesson_server::draft;
 use crate::lesson_server::extended::Extras;
-use crate::lesson_server::faults::{self, Fault, Faults};
+use crate::lesson_server::faults::Faults;
 
 use self::lens::Change;
 use self::settled::Lens;
@@ -193,26 +198,26 @@ fn the_lesson_server_keeps_every_rule_of_the_draft() {
 #[test]
 fn every_fault_against_the_draft_is_found_by_the_rule_that_it_breaks() {
     // Each rule of the draft has a fault that it finds: rules that nothing breaks prove nothing.
-    are_found(faults::DRAFT, &(Level::Draft..=Level::Draft), lesson_server);
+    are_found(catalogue::DRAFT, &(Level::Draft..=Level::Draft), lesson_server);
 }
 
 #[test]
 fn every_fault_beyond_the_draft_is_found_by_the_rule_that_it_breaks() {
     // E1 to E4.
-    are_found(faults::EXTENDED, &(Level::Extended..=Level::Extended), extended_lesson_server);
+    are_found(catalogue::EXTENDED, &(Level::Extended..=Level::Extended), extended_lesson_server);
 }
 
 #[test]
 fn every_rule_has_a_fault_that_it_finds() {
     // A rule that nothing breaks proves nothing.
-    let faults = [faults::DRAFT, faults::SETTLED, faults::EXTENDED].concat();
+    let faults = [catalogue::DRAFT, catalogue::SETTLED, catalogue::EXTENDED].concat();
     let mut tried: BTreeSet<_> = faults.iter().map(|(_, rule, _)| *rule).collect();
     let lenses = [settled::framing(), settled::errors(), settled::chat(), settled::files()];
     tried.extend(lenses.iter().flatten().map(|(rule, ..)| *rule));
     let untried: Vec<_> =
         rules::all().map(|rule| rule.name).filter(|name| !tried.contains(name)).collect();
     assert!(untried.is_empty(), "no fault tries {untried:?}");
-    for (fault, rule, _) in faults::SETTLED {
+    for (fault, rule, _) in catalogue::SETTLED {
         let outcomes =
             check_rules(lesson_server(fault), SHORT_TIMEOUT, |other| other.name == *rule);
         assert!(matches!(outcomes[..], [(_, Outcome::Broken(_))]), "{fault}: {outcomes:?}");

@@ -1,19 +1,29 @@
 //! `check`: does a server, or a client, keep the protocol?
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use getopts::{Matches, Options};
 use multichat::args::{self, Address, UsageError, parse_address, parse_seconds};
-use multichat::conformance::{self, Level, Outcome, Rule, Tally, Target, report, rules};
+use multichat::conformance::{self, Level, Outcome, Rule, Tally, Target, client, report, rules};
 use multichat::server::PORT;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::Failure;
 use crate::output;
 use crate::settings::Settings;
 
-/// How long one step may take, where nothing else was said.
+/// How long one step of a server may take, where nothing else was said.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a client may be silent inside a message: people type some of them by hand.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What is checked, and how it is printed.
 #[derive(Debug)]
@@ -22,7 +32,7 @@ pub(crate) struct Wanted {
     rules: Vec<&'static Rule>,
     is_tap: bool,
     is_list: bool,
-    timeout: Duration,
+    timeout: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -77,7 +87,7 @@ impl Wanted {
             rules: select(matches, is_client)?,
             is_tap: matches.opt_present("tap"),
             is_list: matches.opt_present("list"),
-            timeout: args::value(matches, "timeout", parse_seconds)?.unwrap_or(TIMEOUT),
+            timeout: args::value(matches, "timeout", parse_seconds)?,
         })
     }
 }
@@ -91,7 +101,8 @@ fn parse_port(text: &str) -> Result<u16, UsageError> {
 /// The rules that are asked for: those of the level, or those named, without those to skip.
 fn select(matches: &Matches, is_client: bool) -> Result<Vec<&'static Rule>, UsageError> {
     let level = args::value(matches, "level", parse_level)?;
-    let all: Vec<&Rule> = if is_client { Vec::new() } else { rules::all().collect() };
+    let all: Vec<&Rule> =
+        if is_client { client::rules().collect() } else { rules::all().collect() };
     let (only, skip) = (matches.opt_strs("only"), matches.opt_strs("skip"));
     for (option, names) in [("only", &only), ("skip", &skip)] {
         if let Some(name) = names.iter().find(|name| !all.iter().any(|rule| rule.name == **name)) {
@@ -179,8 +190,8 @@ fn check_server(
         Failure::Run(format!("cannot connect to {}: {error}", settings.server_name()))
     };
     let addresses = settings.server.resolve(PORT).map_err(unreachable)?;
-    let target = Target { addresses, timeout: wanted.timeout };
-    drop(target.connect().map_err(unreachable)?);
+    let target = Target { addresses, timeout: wanted.timeout.unwrap_or(TIMEOUT) };
+    target.is_reachable().map_err(unreachable)?;
     let mut printer = Printer { is_tap: wanted.is_tap, number: 0 };
     printer.begin(wanted.rules.len())?;
     let ran = conformance::run(target, &wanted.rules, |rule, outcome| {
@@ -194,6 +205,45 @@ fn check_server(
     if tally.broken > 0 { Err(Failure::Silent) } else { Ok(()) }
 }
 
-fn check_clients(_port: u16, _wanted: &Wanted) -> Result<(), Failure> {
+/// Serves one client after another, and says what each has done, until a signal comes.
+fn check_clients(port: u16, wanted: &Wanted) -> Result<(), Failure> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let failed = |error: io::Error| Failure::Run(format!("cannot listen on {address}: {error}"));
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let any_broken = Arc::new(AtomicBool::new(false));
+    end_at_signal(Arc::clone(&any_broken)).map_err(failed)?;
+    let mark = if wanted.is_tap { "# " } else { "" };
+    output::print(&format!("{mark}listening on {address}\n"))?;
+    for stream in listener.incoming() {
+        let served =
+            stream.and_then(|stream| client::serve(&stream, wanted.timeout.unwrap_or(PATIENCE)));
+        let session = match served {
+            Ok(session) => session,
+            Err(error) => {
+                output::complain(&format!("a client could not be served: {error}"));
+                continue;
+            }
+        };
+        let mut printer = Printer { is_tap: wanted.is_tap, number: 0 };
+        printer.begin(wanted.rules.len())?;
+        let tally =
+            client::judge(&session, &wanted.rules, |rule, outcome| printer.print(rule, outcome))?;
+        printer.end(tally)?;
+        if tally.broken > 0 {
+            any_broken.store(true, Ordering::Relaxed);
+        }
+    }
     Ok(())
+}
+
+/// Lets a signal end the program with what has been found so far.
+fn end_at_signal(any_broken: Arc<AtomicBool>) -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    let wait = move || {
+        if signals.forever().next().is_some() {
+            process::exit(i32::from(any_broken.load(Ordering::Relaxed)));
+        }
+    };
+    thread::Builder::new().name("signals".to_string()).spawn(wait).map(|_| ())
 }
