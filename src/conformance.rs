@@ -137,18 +137,24 @@ pub fn run<E: From<std::io::Error>>(
     for rule in rules {
         let Subject::Server(check) = rule.check else { continue };
         let checked = check(&server.case());
-        // What rests on a rule that was skipped for this reason rests on the broken one too.
-        if matches!(checked, Err(Stop::Broken(_) | Stop::Unmet(..))) {
-            server.note_broken(rule.name);
-        }
         let outcome = match checked {
             Ok(()) => Outcome::Kept,
-            Err(Stop::Broken(finding)) => Outcome::Broken(finding),
             Err(Stop::Skip(why)) => Outcome::Skipped(why),
-            Err(Stop::Unmet(other, _)) if other != rule.name && server.is_broken(other) => {
-                Outcome::Skipped(format!("it rests on {other}, which is broken"))
+            Err(Stop::Broken(finding)) => {
+                server.note_broken(rule.name, rule.name);
+                Outcome::Broken(finding)
             }
-            Err(Stop::Unmet(_, finding)) => Outcome::Broken(finding),
+            Err(Stop::Unmet(other, finding)) => match server.root_of(other) {
+                Some(root) => {
+                    server.note_broken(rule.name, root);
+                    Outcome::Skipped(format!("it rests on {root}, which is broken"))
+                }
+                // The other rule was not run, or was kept: then this is the first that is known.
+                None => {
+                    server.note_broken(rule.name, rule.name);
+                    Outcome::Broken(finding)
+                }
+            },
         };
         tally.count(&outcome);
         report(rule, &outcome)?;

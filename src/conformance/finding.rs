@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Write as _};
 
-/// How many bytes of the beginning of one message are shown.
+/// How much of the beginning of one message is shown, in bytes and in characters.
 const HEAD: usize = 180;
 
-/// How many bytes of its end.
+/// How much of its end.
 const TAIL: usize = 60;
 
 /// How many of the messages that were sent are shown.
@@ -69,7 +69,8 @@ impl Record {
             _ => format!("{peer}: "),
         };
         let sent = self.sent.iter().map(|(by, bytes, len)| {
-            let more = if *len > bytes.len() { format!(" … {len} bytes") } else { String::new() };
+            let more =
+                if *len > bytes.len() { format!(" … {len} bytes in all") } else { String::new() };
             format!("{}{}{more}", label(*by), visible(bytes))
         });
         Finding {
@@ -83,11 +84,19 @@ impl Record {
 /// Bytes as a person can read them on one line: a linefeed is `⏎`, a CR `␍`, a tab `␉`. Of many the
 /// beginning and the end are shown.
 pub fn visible(bytes: &[u8]) -> String {
-    if bytes.len() <= HEAD + TAIL {
-        return escaped(bytes);
+    let (head, tail) = match bytes.len() > HEAD + TAIL {
+        true => (&bytes[..HEAD], &bytes[bytes.len() - TAIL..]),
+        false => (bytes, &bytes[..0]),
+    };
+    let (head, tail): (Vec<char>, Vec<char>) =
+        (escaped(head).chars().collect(), escaped(tail).chars().collect());
+    if tail.is_empty() && head.len() <= HEAD + TAIL {
+        return head.into_iter().collect();
     }
-    let (head, tail) = (&bytes[..HEAD], &bytes[bytes.len() - TAIL..]);
-    format!("{} … {}", escaped(head), escaped(tail))
+    let end = if tail.is_empty() { &head[HEAD.min(head.len())..] } else { &tail };
+    let start: String = head[..head.len().min(HEAD)].iter().collect();
+    let end: String = end[end.len().saturating_sub(TAIL)..].iter().collect();
+    format!("{start} … {end}")
 }
 
 fn escaped(bytes: &[u8]) -> String {
@@ -136,7 +145,7 @@ mod tests {
         record.sent(b, &[b'x'; 100_000]);
         let finding = record.finding(b, "nothing", "an answer");
         assert_eq!(finding.sent[..2], ["A: 8", "A: 9"]);
-        assert!(finding.sent[2].ends_with("… 100000 bytes"), "{finding}");
+        assert!(finding.sent[2].ends_with("… 100000 bytes in all"), "{finding}");
         assert!(finding.to_string().ends_with("\ngot   B: nothing\nwant  an answer"), "{finding}");
     }
 }

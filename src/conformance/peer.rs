@@ -1,5 +1,8 @@
 //! One connection of a rule: it sends any bytes, reads strictly, and never waits for ever.
 
+mod asking;
+mod judging;
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -7,10 +10,12 @@ use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::case::{Check, Dialect, Stop};
-use super::finding::{Finding, Record, visible};
+use super::case::{Check, Dialect};
+use super::finding::{Record, visible};
 use super::message::{Message, Parsed};
 use super::request::Request;
+
+pub use self::judging::Needs;
 
 /// More than this on one connection is a flood, in bytes: no rule asks for so much.
 const FLOOD_BYTES: usize = 4 << 20;
@@ -57,6 +62,8 @@ pub struct Peer {
     terms: Terms,
     /// Whether what was sent last was a whole message.
     is_between: bool,
+    /// Whether it is a relay that is waited for: a server that owes no response does not hang.
+    awaits_relay: bool,
     /// Whether the connection has ended.
     is_over: bool,
     /// Its UID, where it was asked for; otherwise empty.
@@ -84,6 +91,7 @@ impl Peer {
             stream,
             terms,
             is_between: true,
+            awaits_relay: false,
             is_over: false,
             uid: String::new(),
             buffer: Vec::new(),
@@ -207,6 +215,7 @@ impl Peer {
             Silence::Hung if Instant::now() >= self.terms.rule_end => {
                 "more steps than a rule may take, each of them slow".to_owned()
             }
+            Silence::Hung if self.awaits_relay => format!("nothing more for {seconds} s"),
             Silence::Hung => format!("nothing more for {seconds} s: the server hangs"),
             Silence::Closed => "the end: the server closed the connection".to_owned(),
             Silence::Reset => "a reset of the connection".to_owned(),
@@ -265,118 +274,6 @@ impl Peer {
         }
     }
 
-    /// Reads up to the relay or notice that `is_wanted`; other relays are dropped, since others may
-    /// be in the room, and responses are kept.
-    ///
-    /// # Errors
-    /// Where it does not come.
-    pub fn relay(&mut self, want: &str, is_wanted: impl Fn(&Message) -> bool) -> Check<Message> {
-        if let Some(at) = self.relays.iter().position(&is_wanted) {
-            return Ok(self.relays.remove(at).unwrap_or_default());
-        }
-        loop {
-            let message = self.next(want)?;
-            if message.is_response() {
-                self.responses.push_back(message);
-            } else if is_wanted(&message) {
-                return Ok(message);
-            } else {
-                self.relays.push_back(message);
-            }
-        }
-    }
-
-    /// The relay of the text `text`, whatever it has in its header.
-    ///
-    /// # Errors
-    /// Where it does not come.
-    pub fn hear(&mut self, text: &str) -> Check<Message> {
-        let want = format!("a relay of {text:?}");
-        self.relay(&want, |message| message.body == text.as_bytes())
-    }
-
-    /// The relay of a shared file.
-    ///
-    /// # Errors
-    /// Where it does not come.
-    pub fn hear_file(&mut self, extension: &str, len: usize) -> Check<Message> {
-        let want = format!("a relay of a {extension} file of {len} bytes");
-        self.relay(&want, |message| {
-            message.field("Content-Type") == Some(extension)
-                && message.number("Content-Length") == Some(len as u64)
-        })
-    }
-
-    /// Shows that nothing of this kind has come: what was sent before has arrived by the time the
-    /// answer to a query has.
-    ///
-    /// # Errors
-    /// Where it has come.
-    pub fn quiet(&mut self, want: &str, is_unwanted: impl Fn(&Message) -> bool) -> Check {
-        self.ask(&Request::query()).needs("query-answered")?;
-        match self.relays.iter().position(is_unwanted) {
-            None => Ok(()),
-            Some(at) => {
-                let message = self.relays.remove(at).unwrap_or_default();
-                self.must(false, &message, want)
-            }
-        }
-    }
-
-    /// All relays and notices that have come and were not looked at.
-    pub fn take_relays(&mut self) -> Vec<Message> {
-        self.relays.drain(..).collect()
-    }
-
-    /// Sends a request and reads its response, or what stands in its place.
-    ///
-    /// # Errors
-    /// Where none comes.
-    pub fn ask(&mut self, request: &Request) -> Check<Message> {
-        self.post(request);
-        self.response("a response")
-    }
-
-    /// Sends bytes and reads a response.
-    ///
-    /// # Errors
-    /// Where none comes.
-    pub fn ask_raw(&mut self, bytes: impl AsRef<[u8]>) -> Check<Message> {
-        self.send(bytes);
-        self.response("a response")
-    }
-
-    /// Sends a request that is to succeed.
-    ///
-    /// # Errors
-    /// Where it does not.
-    pub fn ask_ok(&mut self, request: &Request) -> Check<Message> {
-        let response = self.ask(request)?;
-        self.must(response.is_ok(), &response, "Status Ok")?;
-        Ok(response)
-    }
-
-    /// Sends a request that is to be refused.
-    ///
-    /// # Errors
-    /// Where it is not.
-    pub fn ask_refused(&mut self, request: &Request) -> Check<Message> {
-        let response = self.ask(request)?;
-        self.refused(&response)?;
-        Ok(response)
-    }
-
-    /// The UIDs of the active clients, as this one is told (§2.1.1.2): words, however separated.
-    ///
-    /// # Errors
-    /// Where the query is not answered.
-    pub fn uids(&mut self) -> Check<Vec<String>> {
-        let response = self.ask_ok(&Request::query())?;
-        let text = response.text();
-        let words = text.split(|c: char| c.is_whitespace() || c == ',');
-        Ok(words.filter(|word| !word.is_empty()).map(str::to_owned).collect())
-    }
-
     /// Reads up to the end of the connection, before which nothing more is to come but relays.
     ///
     /// # Errors
@@ -418,71 +315,6 @@ impl Peer {
             }
         }
     }
-
-    // Judging
-
-    /// A rule that is broken by what this connection got.
-    pub fn broken(&self, got: &str, want: &str) -> Stop {
-        Stop::Broken(self.finding(got, want))
-    }
-
-    fn finding(&self, got: &str, want: &str) -> Finding {
-        self.terms.record.borrow().finding(self.name, got, want)
-    }
-
-    /// Says what was wanted of a message where it does not hold.
-    ///
-    /// # Errors
-    /// Where it does not hold.
-    pub fn must(&self, holds: bool, message: &Message, want: &str) -> Check {
-        if holds { Ok(()) } else { Err(self.broken(&visible(&message.bytes()), want)) }
-    }
-
-    /// A field must have this value.
-    ///
-    /// # Errors
-    /// Where it has another, or is not there.
-    pub fn field(&self, message: &Message, name: &str, value: &str) -> Check {
-        self.must(message.field(name) == Some(value), message, &format!("{name} {value}"))
-    }
-
-    /// A field must not be there.
-    ///
-    /// # Errors
-    /// Where it is.
-    pub fn lacks(&self, message: &Message, name: &str) -> Check {
-        self.must(!message.has(name), message, &format!("no {name}"))
-    }
-
-    /// A response must be `Status Error` with a reason.
-    ///
-    /// # Errors
-    /// Where it is `Status Ok`, or says nothing.
-    pub fn refused(&self, response: &Message) -> Check {
-        self.must(!response.is_ok(), response, "Status Error")
-    }
-
-    /// The body of a response must be this.
-    ///
-    /// # Errors
-    /// Where it is another.
-    pub fn body(&self, message: &Message, body: &str) -> Check {
-        self.must(message.body == body.as_bytes(), message, &format!("the body {body:?}"))
-    }
-
-    /// The reason of a refusal must have all these words in it, in whichever case.
-    ///
-    /// # Errors
-    /// Where one is missing.
-    pub fn reason(&self, response: &Message, words: &[&str]) -> Check {
-        self.refused(response)?;
-        let text = response.text().to_lowercase();
-        for word in words {
-            let want = format!("a reason that says {word:?}");
-            self.must(text.contains(&word.to_lowercase()), response, &want)?;
-        }
-        Ok(())
-    }
 }
 
 impl Drop for Peer {
@@ -504,21 +336,5 @@ impl Drop for Peer {
             }
             self.terms.is_patient.set(self.is_over);
         }
-    }
-}
-
-/// What a rule rests on: another rule.
-pub trait Needs {
-    /// A failure here is one of the rule named, not of the one that is checked.
-    #[must_use]
-    fn needs(self, rule: &'static str) -> Self;
-}
-
-impl<T> Needs for Check<T> {
-    fn needs(self, rule: &'static str) -> Check<T> {
-        self.map_err(|stop| match stop {
-            Stop::Broken(finding) => Stop::Unmet(rule, finding),
-            other => other,
-        })
     }
 }

@@ -5,6 +5,8 @@
 mod ending;
 mod extended_form;
 mod extended_history;
+mod extended_names;
+mod extended_notices;
 mod files;
 mod nicknames;
 mod private;
@@ -13,8 +15,10 @@ mod reading;
 mod session;
 mod settled_chat;
 mod settled_errors;
+mod settled_fatal;
 mod settled_files;
 mod settled_framing;
+mod settled_nicknames;
 
 use super::case::{Case, Check};
 use super::request::Request;
@@ -32,10 +36,14 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         files::RULES,
         settled_framing::RULES,
         settled_errors::RULES,
+        settled_fatal::RULES,
         settled_chat::RULES,
+        settled_nicknames::RULES,
         settled_files::RULES,
         extended_form::RULES,
+        extended_notices::RULES,
         extended_history::RULES,
+        extended_names::RULES,
     ];
     groups.into_iter().flatten()
 }

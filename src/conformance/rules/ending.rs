@@ -77,6 +77,7 @@ fn query_drops_left(case: &Case<'_>) -> Check {
 
 /// Whether two clients still hear each other.
 fn goes_on(case: &Case<'_>, speaker: &mut Peer, listener: &mut Peer) -> Check {
+    case.rests_on("public-relay")?;
     for _ in 0..3 {
         let text = case.text();
         speaker.ask_ok(&Request::chat(&text)).needs("public-ok")?;

@@ -60,7 +60,13 @@ pub(super) const RULES: &[Rule] = &[
 const EXTENSION: &str = "jpg";
 
 /// Shares `content`, and what the other client is told.
-fn shared(speaker: &mut Peer, listener: &mut Peer, content: &[u8]) -> Check<Message> {
+fn shared(
+    case: &Case<'_>,
+    speaker: &mut Peer,
+    listener: &mut Peer,
+    content: &[u8],
+) -> Check<Message> {
+    case.rests_on("share-inherits")?;
     speaker.ask_ok(&Request::share(EXTENSION, content)).needs("share-ok")?;
     listener.hear_file(EXTENSION, content.len()).needs("share-inherits")
 }
@@ -94,23 +100,31 @@ fn share_ok(case: &Case<'_>) -> Check {
     Ok(())
 }
 
+/// The relay of a file that has at least its type or its length left.
+fn hear_any(listener: &mut Peer, extension: &str, len: usize, want: &str) -> Check<Message> {
+    listener.relay(want, |message| {
+        message.field("Content-Type") == Some(extension)
+            || (message.has("File-ID") && message.number("Content-Length") == Some(len as u64))
+    })
+}
+
 fn share_relay(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener) = case.pair()?;
-    speaker.ask_ok(&Request::share(EXTENSION, case.file())).needs("share-ok")?;
-    let want = "a relay with a File-ID";
-    let is_it = |message: &Message| {
-        message.has("File-ID") || message.field("Content-Type") == Some(EXTENSION)
-    };
-    let relay = listener.relay(want, is_it)?;
+    let (extension, content) = (case.extension(), case.file());
+    speaker.ask_ok(&Request::share(&extension, &content)).needs("share-ok")?;
+    let relay = hear_any(&mut listener, &extension, content.len(), "a relay with a File-ID")?;
     listener.must(relay.number("File-ID").is_some(), &relay, "a File-ID, a number")?;
     listener.must(relay.is("chat"), &relay, "Message-Type chat").needs("relay-type")
 }
 
 fn share_no_body(case: &Case<'_>) -> Check {
+    case.rests_on("share-relay")?;
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
-    let content = case.file();
-    speaker.ask(&Request::share(EXTENSION, &content)).needs("share-ok")?;
-    listener.relay("a relay of the file", Message::is_file_relay).needs("share-relay")?;
+    let (extension, content) = (case.extension(), case.file());
+    speaker.ask(&Request::share(&extension, &content)).needs("share-ok")?;
+    hear_any(&mut listener, &extension, content.len(), "a relay of the file")
+        .needs("share-relay")?;
     let text = case.text();
     speaker.ask(&Request::chat(&text))?;
     // What stands between the two relays would be a body.
@@ -121,13 +135,14 @@ fn share_no_body(case: &Case<'_>) -> Check {
 }
 
 fn share_inherits(case: &Case<'_>) -> Check {
+    case.rests_on("share-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
-    for extension in [EXTENSION, "gz"] {
-        let content = case.file();
-        speaker.ask(&Request::share(extension, &content)).needs("share-ok")?;
-        let relay =
-            listener.relay("a relay of the file", Message::is_file_relay).needs("share-no-body")?;
-        listener.field(&relay, "Content-Type", extension)?;
+    for _ in 0..2 {
+        let (extension, content) = (case.extension(), case.file());
+        speaker.ask(&Request::share(&extension, &content)).needs("share-ok")?;
+        let relay = hear_any(&mut listener, &extension, content.len(), "a relay of the file")
+            .needs("share-no-body")?;
+        listener.field(&relay, "Content-Type", &extension)?;
         listener.field(&relay, "Content-Length", &content.len().to_string())?;
     }
     Ok(())
@@ -136,7 +151,7 @@ fn share_inherits(case: &Case<'_>) -> Check {
 fn share_from(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener, _) = case.known()?;
     speaker.ask(&Request::nickname("Tom")).needs("nickname-ok")?;
-    let relay = shared(&mut speaker, &mut listener, &case.file())?;
+    let relay = shared(case, &mut speaker, &mut listener, &case.file())?;
     listener.field(&relay, "From", &speaker.uid)
 }
 
@@ -147,7 +162,7 @@ fn is_file(len: usize) -> impl Fn(&Message) -> bool {
 fn share_not_back(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener) = case.pair()?;
     let content = case.file();
-    shared(&mut speaker, &mut listener, &content)?;
+    shared(case, &mut speaker, &mut listener, &content)?;
     speaker.quiet("no relay to the sharer itself", is_file(content.len()))
 }
 
@@ -164,7 +179,7 @@ fn file_id_new(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener) = case.pair()?;
     let mut last = None;
     for _ in 0..3 {
-        let relay = shared(&mut speaker, &mut listener, &case.file())?;
+        let relay = shared(case, &mut speaker, &mut listener, &case.file())?;
         let id = relay.number("File-ID");
         listener.must(id > last, &relay, &format!("a File-ID above {}", last.unwrap_or(0)))?;
         last = id;
@@ -173,8 +188,9 @@ fn file_id_new(case: &Case<'_>) -> Check {
 }
 
 fn text_no_file_id(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
-    shared(&mut speaker, &mut listener, &case.file())?;
+    shared(case, &mut speaker, &mut listener, &case.file())?;
     let text = case.text();
     speaker.ask(&Request::chat(&text))?;
     let is_text = |message: &Message| message.number("Content-Length") == Some(text.len() as u64);
@@ -184,7 +200,7 @@ fn text_no_file_id(case: &Case<'_>) -> Check {
 
 fn fetch_ok(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener) = case.pair()?;
-    let relay = shared(&mut speaker, &mut listener, &case.file())?;
+    let relay = shared(case, &mut speaker, &mut listener, &case.file())?;
     let id = file_id(&listener, &relay)?;
     listener.ask_ok(&Request::fetch(id))?;
     listener.ask_ok(&Request::query())?;
@@ -194,7 +210,7 @@ fn fetch_ok(case: &Case<'_>) -> Check {
 fn fetch_bytes(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener) = case.pair()?;
     for content in [case.file(), [0xff, 0, b'\n', b'\r'].repeat(20_000), case.file()] {
-        let relay = shared(&mut speaker, &mut listener, &content)?;
+        let relay = shared(case, &mut speaker, &mut listener, &content)?;
         let id = file_id(&listener, &relay)?;
         fetches(&mut listener, &id, &content)?;
     }
@@ -203,7 +219,7 @@ fn fetch_bytes(case: &Case<'_>) -> Check {
 
 fn fetch_content_type(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener) = case.pair()?;
-    let relay = shared(&mut speaker, &mut listener, &case.file())?;
+    let relay = shared(case, &mut speaker, &mut listener, &case.file())?;
     let id = file_id(&listener, &relay)?;
     let response = listener.ask_ok(&Request::fetch(id)).needs("fetch-ok")?;
     listener.field(&response, "Content-Type", EXTENSION)
@@ -213,7 +229,7 @@ fn fetch_again(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener) = case.pair()?;
     let mut other = case.join()?;
     let content = case.file();
-    let relay = shared(&mut speaker, &mut listener, &content)?;
+    let relay = shared(case, &mut speaker, &mut listener, &content)?;
     let id = file_id(&listener, &relay)?;
     fetches(&mut listener, &id, &content).needs("fetch-bytes")?;
     for client in [&mut listener, &mut other, &mut speaker] {
@@ -238,7 +254,7 @@ fn fetch_right_one(case: &Case<'_>) -> Check {
     let contents = [case.file(), case.file()];
     let mut ids = Vec::new();
     for content in &contents {
-        let relay = shared(&mut speaker, &mut listener, content)?;
+        let relay = shared(case, &mut speaker, &mut listener, content)?;
         ids.push(file_id(&listener, &relay)?);
     }
     for (id, content) in ids.iter().zip(&contents) {

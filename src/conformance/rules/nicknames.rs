@@ -51,6 +51,7 @@ fn nickname_body(case: &Case<'_>) -> Check {
 
 /// Whether what `speaker` says is relayed with this nickname.
 fn is_called(case: &Case<'_>, speaker: &mut Peer, listener: &mut Peer, name: &str) -> Check {
+    case.rests_on("public-relay")?;
     let text = case.text();
     speaker.ask(&Request::chat(&text))?;
     let relay = listener.hear(&text).needs("public-relay")?;
@@ -64,6 +65,7 @@ fn nickname_relay(case: &Case<'_>) -> Check {
 }
 
 fn nickname_private(case: &Case<'_>) -> Check {
+    case.rests_on("private-relay")?;
     let (mut speaker, mut listener, _) = case.known()?;
     speaker.ask_ok(&Request::nickname("Tom")).needs("nickname-ok")?;
     let text = case.text();
@@ -89,6 +91,7 @@ fn nickname_duplicate(case: &Case<'_>) -> Check {
 }
 
 fn nickname_own(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut first, mut second) = case.pair()?;
     first.ask_ok(&Request::nickname("Tom")).needs("nickname-ok")?;
     let text = case.text();

@@ -62,6 +62,7 @@ pub(super) const RULES: &[Rule] = &[
 
 /// A private text from the first to the second client, and its relay.
 fn delivered(case: &Case<'_>) -> Check<(Peer, Peer, Message)> {
+    case.rests_on("private-relay")?;
     let (mut speaker, mut listener, _) = case.known()?;
     let text = case.text();
     speaker.ask(&Request::chat(&text).to(&listener.uid))?;

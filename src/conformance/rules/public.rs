@@ -49,6 +49,11 @@ pub(super) const RULES: &[Rule] = &[
         ("only-chat-relayed", "§2.1.1.2", "query, nickname and fetch messages are not relayed"),
         only_chat_relayed,
     ),
+    draft(
+        ("header-lines", "§1.3.5", "a header is lines of ASCII, names spelled as in the draft"),
+        header_lines,
+    ),
+    draft(("no-address", "§1.2 R4", "no client is told another one's address or port"), no_address),
 ];
 
 fn public_relay(case: &Case<'_>) -> Check {
@@ -80,6 +85,7 @@ fn public_alone(case: &Case<'_>) -> Check {
 
 /// A text, and its relay as another client gets it.
 fn relayed(case: &Case<'_>) -> Check<(Message, crate::conformance::peer::Peer)> {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let text = case.text();
     speaker.ask(&Request::chat(&text))?;
@@ -93,6 +99,7 @@ fn relay_type(case: &Case<'_>) -> Check {
 }
 
 fn relay_from(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut first, mut second, mut listener) = case.known()?;
     for speaker in [&mut first, &mut second] {
         let text = case.text();
@@ -109,6 +116,7 @@ fn relay_content_type(case: &Case<'_>) -> Check {
 }
 
 fn relay_length(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let text = case.text();
     speaker.ask(&Request::chat(&text))?;
@@ -119,6 +127,7 @@ fn relay_length(case: &Case<'_>) -> Check {
 }
 
 fn relay_body(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     for body in [" a  b ", "two\nlines\n", "Tab\tand \"quotes\" & <marks> %s \\n 100%"] {
         let text = format!("{}{body}", case.text());
@@ -149,6 +158,7 @@ fn relay_nameless(case: &Case<'_>) -> Check {
 }
 
 fn relay_order(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let texts: Vec<String> = (0..20).map(|_| case.text()).collect();
     let flight: Vec<u8> =
@@ -173,4 +183,38 @@ fn only_chat_relayed(case: &Case<'_>) -> Check {
         !message.is("chat") || message.body == name.as_bytes() || message.text() == case.nobody()
     };
     listener.quiet("nothing, since nobody has said anything", mentions)
+}
+
+fn header_lines(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
+    let (mut speaker, mut listener) = case.pair()?;
+    let text = case.text();
+    let response = speaker.ask(&Request::chat(&text))?;
+    let relay = listener.hear(&text).needs("public-relay")?;
+    for message in [response, relay] {
+        speaker.must(message.header.is_ascii(), &message, "a header of ASCII")?;
+        for name in message.names() {
+            let spelled = FIELDS.iter().find(|field| field.eq_ignore_ascii_case(name));
+            let Some(spelled) = spelled else { continue };
+            speaker.must(name == *spelled, &message, &format!("{spelled}, as it is spelled"))?;
+        }
+    }
+    Ok(())
+}
+
+fn no_address(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
+    let (mut speaker, mut listener) = case.pair()?;
+    let text = case.text();
+    speaker.ask(&Request::chat(&text))?;
+    let relay = listener.hear(&text).needs("public-relay")?;
+    let list = listener.ask(&Request::query())?;
+    let (host, port) = (speaker.host(), speaker.port().to_string());
+    for message in [relay, list] {
+        let said = String::from_utf8_lossy(&message.bytes()).replace(&text, "");
+        let mut words = said.split(|c: char| !c.is_ascii_alphanumeric());
+        listener.must(!said.contains(&host), &message, "no address of another client")?;
+        listener.must(!words.any(|word| word == port), &message, "no port of another client")?;
+    }
+    Ok(())
 }

@@ -46,6 +46,7 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 fn reads_with(case: &Case<'_>, ending: &str) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let response = speaker.ask_raw(Request::query().encode(1, ending))?;
     speaker.must(response.is_ok(), &response, "Status Ok")?;
@@ -78,6 +79,7 @@ fn query_without_body(case: &Case<'_>) -> Check {
 }
 
 fn body_by_length(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let text = format!("{}\n\nMessage-Type bye\nMessage-ID 9\n\nStatus Ok\n", case.text());
     speaker.ask_ok(&Request::chat(&text)).needs("public-ok")?;
@@ -87,6 +89,7 @@ fn body_by_length(case: &Case<'_>) -> Check {
 }
 
 fn length_in_bytes(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     for end in ["", " ", "\n", "\r\n"] {
         let text = case.text() + end;
@@ -97,6 +100,7 @@ fn length_in_bytes(case: &Case<'_>) -> Check {
 }
 
 fn one_segment(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let texts = [case.text(), case.text(), case.text()];
     let flight: Vec<u8> =
@@ -111,6 +115,7 @@ fn one_segment(case: &Case<'_>) -> Check {
 }
 
 fn many_segments(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let text = case.text();
     let bytes = speaker.encode(&Request::chat(&text));

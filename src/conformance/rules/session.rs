@@ -4,7 +4,6 @@ use super::{draft, standard_asks};
 use crate::conformance::Rule;
 use crate::conformance::case::{Case, Check};
 use crate::conformance::message::FIELDS;
-use crate::conformance::peer::Needs;
 use crate::conformance::request::Request;
 
 pub(super) const RULES: &[Rule] = &[
@@ -56,11 +55,6 @@ pub(super) const RULES: &[Rule] = &[
         ("response-fields", "§2.2.1.2", "a response has no fields that the draft does not list"),
         response_fields,
     ),
-    draft(
-        ("header-lines", "§1.3.5", "a header is lines of ASCII, names spelled as in the draft"),
-        header_lines,
-    ),
-    draft(("no-address", "§1.2 R4", "no client is told another one's address or port"), no_address),
 ];
 
 fn query_answered(case: &Case<'_>) -> Check {
@@ -189,38 +183,6 @@ fn response_fields(case: &Case<'_>) -> Check {
             let is_known = FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
             client.must(is_known && !is_foreign, &response, &format!("no {name}"))?;
         }
-    }
-    Ok(())
-}
-
-fn header_lines(case: &Case<'_>) -> Check {
-    let (mut speaker, mut listener) = case.pair()?;
-    let text = case.text();
-    let response = speaker.ask(&Request::chat(&text))?;
-    let relay = listener.hear(&text).needs("public-relay")?;
-    for message in [response, relay] {
-        speaker.must(message.header.is_ascii(), &message, "a header of ASCII")?;
-        for name in message.names() {
-            let spelled = FIELDS.iter().find(|field| field.eq_ignore_ascii_case(name));
-            let Some(spelled) = spelled else { continue };
-            speaker.must(name == *spelled, &message, &format!("{spelled}, as it is spelled"))?;
-        }
-    }
-    Ok(())
-}
-
-fn no_address(case: &Case<'_>) -> Check {
-    let (mut speaker, mut listener) = case.pair()?;
-    let text = case.text();
-    speaker.ask(&Request::chat(&text))?;
-    let relay = listener.hear(&text).needs("public-relay")?;
-    let list = listener.ask(&Request::query())?;
-    let (host, port) = (speaker.host(), speaker.port().to_string());
-    for message in [relay, list] {
-        let said = String::from_utf8_lossy(&message.bytes()).replace(&text, "");
-        let mut words = said.split(|c: char| !c.is_ascii_alphanumeric());
-        listener.must(!said.contains(&host), &message, "no address of another client")?;
-        listener.must(!words.any(|word| word == port), &message, "no port of another client")?;
     }
     Ok(())
 }

@@ -92,6 +92,7 @@ fn is_read(client: &mut Peer, message: &str) -> Check<Message> {
 }
 
 fn wire_form(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     speaker.ask(&Request::nickname("Tom")).needs("nickname-ok")?;
     let text = case.text();
@@ -132,6 +133,7 @@ fn reads_wide_gap(case: &Case<'_>) -> Check {
 }
 
 fn reads_any_case(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let response = is_read(&mut speaker, "message-type QUERY\nMESSAGE-id 7\n\n")?;
     speaker.field(&response, "Message-Type", "query")?;
@@ -147,6 +149,7 @@ fn reads_any_case(case: &Case<'_>) -> Check {
 }
 
 fn reads_any_order(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let text = case.text();
     let len = text.len();
@@ -159,6 +162,7 @@ fn reads_any_order(case: &Case<'_>) -> Check {
 }
 
 fn reads_unknown_field(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let text = case.text();
     let len = text.len();
@@ -224,7 +228,7 @@ fn line_limit(case: &Case<'_>) -> Check {
     };
     let mut client = case.join()?;
     is_read(&mut client, &message(1024))?;
-    super::settled_errors::is_fatal(&mut client, &message(1025), &["1024"])
+    super::settled_fatal::is_fatal(&mut client, &message(1025), &["1024"])
 }
 
 fn lines_limit(case: &Case<'_>) -> Check {
@@ -234,7 +238,7 @@ fn lines_limit(case: &Case<'_>) -> Check {
     };
     let mut client = case.join()?;
     is_read(&mut client, &message(32))?;
-    super::settled_errors::is_fatal(&mut client, &message(33), &["32"])
+    super::settled_fatal::is_fatal(&mut client, &message(33), &["32"])
 }
 
 fn short_body_limit(case: &Case<'_>) -> Check {
@@ -275,6 +279,7 @@ fn has_fields(client: &Peer, message: &Message, fields: &[&str]) -> Check {
 }
 
 fn field_order(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
     const TEXT: [&str; 5] =
         ["Message-Type", "From", "Sender-Nickname", "Content-Type", "Content-Length"];
     const PRIVATE_FILE: [&str; 7] = [

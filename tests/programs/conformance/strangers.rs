@@ -2,7 +2,7 @@
 //! what was wrong is said.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,7 +78,13 @@ fn http(mut stream: TcpStream) {
     let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<html>");
 }
 
-fn closes(stream: TcpStream) {
+fn closes(mut stream: TcpStream) {
+    let _ = stream.shutdown(Shutdown::Write);
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+/// With what was sent unread this is a close or a reset, as it comes.
+fn drops(stream: TcpStream) {
     drop(stream);
 }
 
@@ -150,6 +156,7 @@ fn what_is_no_server_ends_each_rule_in_time_and_is_explained() {
         ("an endless body", endless_body, "nothing so long was asked for"),
         ("HTTP", http, "HTTP/1.1 400 Bad Request"),
         ("closes", closes, "closed the connection"),
+        ("drops", drops, "got   "),
         ("resets", resets, "reset"),
         ("echo", echo, "a response"),
         ("one too long", one_too_long, "1 bytes short of Content-Length 5"),
