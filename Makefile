@@ -6,7 +6,7 @@ DESTDIR ?=
 ARGS ?=
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
-SCRIPTS = .ci/run $(wildcard scripts/*.sh tests/*.sh tests/network/*.sh)
+SCRIPTS = .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh)
 
 .DEFAULT_GOAL := help
 

@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 use rustix::process::Signal;
 
@@ -179,6 +181,41 @@ fn wrong_usage_is_named_with_status_2() {
     is_wrong_usage(&["--client", "http"], "check --client http: not a port (0 to 65535)");
     let not_time = "not a time in seconds (such as 10 or 0.5)";
     is_wrong_usage(&["--timeout", "soon"], &format!("--timeout soon: {not_time}"));
+}
+
+#[test]
+fn ten_minutes_of_shell_keep_the_first_ten_rules() {
+    // §2.3.1: the server of README, a script behind ncat.
+    if Command::new("ncat").arg("--version").stderr(Stdio::null()).output().is_err() {
+        eprintln!("there is no ncat: not tried");
+        return;
+    }
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = free.expect("a free port");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lesson_server/room.sh");
+    let room = tempfile::tempdir().expect("a temporary directory");
+    let mut ncat = Command::new("ncat");
+    ncat.args(["-lk", "127.0.0.1", &address.port().to_string(), "-e", script]);
+    let _ncat = Process::spawn({
+        ncat.env("ROOM", room.path()).stdin(Stdio::null());
+        ncat
+    });
+    let until = Instant::now() + DEADLINE;
+    while TcpStream::connect_timeout(&address, DEADLINE).is_err() {
+        assert!(Instant::now() < until, "ncat does not listen on {address}");
+        thread::yield_now();
+    }
+    let first: Vec<_> =
+        multichat::conformance::rules::all().take(10).map(|rule| rule.name).collect();
+    let only: Vec<&str> = first.iter().flat_map(|name| ["--only", name]).collect();
+    let address = address.to_string();
+    let ended = check(&[&only[..], &["--timeout", "10", &address]].concat(), None);
+    assert_eq!(
+        ended.out.last().map(String::as_str),
+        Some("10 ok, 0 failed, 0 skipped"),
+        "{:#?}",
+        ended.out
+    );
 }
 
 // The other side
