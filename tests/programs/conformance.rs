@@ -33,9 +33,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one may take where a fault may be a hanging server, so that the tests end soon.
 const SHORT_TIMEOUT: Duration = Duration::from_millis(600);
 
-/// Rules that the server does not keep yet.
-const NOT_YET: &[&str] = &["fatal-says-closed", "nickname-invisible"];
-
 /// How long one may take where the short one has not been enough.
 const LONGER_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -105,7 +102,7 @@ fn start_lesson_server(fault: &str, extras: Option<Extras>) -> SocketAddr {
 /// What is wrong with what was found of a fault, if anything is.
 fn misjudged(fault: &str, rule: &str, others: &[&str], outcomes: &Outcomes) -> Option<String> {
     let broken = broken(outcomes);
-    let is_known = |name: &str| name == rule || others.contains(&name) || NOT_YET.contains(&name);
+    let is_known = |name: &str| name == rule || others.contains(&name);
     let more: Vec<_> = broken.iter().copied().filter(|name| !is_known(name)).collect();
     if broken.contains(rule) && more.is_empty() {
         return None;
@@ -194,11 +191,7 @@ fn this_server_keeps_every_settled_rule() {
     // P1 to P5.
     let server = Server::with(&["--quiet"]);
     let outcomes = check(server.address, TIMEOUT, Level::Settled..=Level::Settled);
-    let (not_yet, others): (Outcomes, Outcomes) =
-        outcomes.into_iter().partition(|(name, _)| NOT_YET.contains(name));
-    keeps_all(&others);
-    let kept: Vec<_> = not_yet.iter().filter(|(_, outcome)| *outcome == Outcome::Kept).collect();
-    assert!(kept.is_empty(), "kept by now: {kept:?}");
+    keeps_all(&outcomes);
 }
 
 #[test]
@@ -214,8 +207,7 @@ fn checkers_at_one_server_do_not_mislead_each_other() {
     // Others may be in the room, and say and share what they like.
     let server = Server::with(&["--quiet"]);
     let wrong = each(vec![(); 4], |()| {
-        let mut outcomes = check(server.address, TIMEOUT, Level::Draft..=Level::Settled);
-        outcomes.retain(|(name, _)| !NOT_YET.contains(name));
+        let outcomes = check(server.address, TIMEOUT, Level::Draft..=Level::Settled);
         let broken = broken(&outcomes);
         (!broken.is_empty()).then(|| format!("{broken:?}: {outcomes:#?}"))
     });
