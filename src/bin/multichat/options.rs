@@ -75,10 +75,9 @@ Commands:
     files           one line a file: File-ID, type, bytes, sender's UID
     listen          prints what arrives until interrupted
     check [HOST[:PORT]]
-                    tells whether a server keeps the protocol, a line each rule
-    check --client [PORT]
-                    the same for each client that connects to PORT on this
-                    machine (default 8080), until interrupted
+                    tells whether a server keeps the protocol, a line each rule;
+                    check --client [PORT]: whether each client that connects to
+                    PORT here (default 8080) does, until interrupted
 
 What arrives, a line each:
     7 Tom: How are you?
