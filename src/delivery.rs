@@ -63,6 +63,8 @@ pub struct Limits {
     pub queue_total: usize,
     /// How long a client may take nothing, or stay over the queue limit.
     pub stall_timeout: Duration,
+    /// How many public messages are kept for those who come later; 0 for none.
+    pub history: usize,
 }
 
 /// The way out of the room.
@@ -93,7 +95,7 @@ impl Delivery {
 
     fn new_membership(limits: Limits) -> Arc<Membership> {
         Arc::new(Membership {
-            room: Room::default(),
+            room: Room::new(limits.history),
             backpressure: Backpressure::new(limits.queue, limits.stall_timeout),
             backlog: Backlog::new(limits.queue_total),
         })

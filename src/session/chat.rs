@@ -5,7 +5,7 @@ use crate::delivery::backpressure::ChatCost;
 use crate::ids::Uid;
 use crate::reason::{Cause, Fatal, Refusal};
 use crate::room::{Added, ChatToAdd};
-use crate::text::check_text;
+use crate::text::{FileName, check_text};
 use crate::wire::{BodyKind, Content, Inherited};
 
 /// What a session keeps of its body buffer from message to message.
@@ -31,7 +31,7 @@ impl Session<'_> {
         self.read_body(body_len, inherited)?;
         let body = std::mem::take(&mut self.body);
         let relayed = match check_text(&body, self.service.config.charset) {
-            Ok(()) => self.relay(&mut cost, Content::Text(&body), inherited)?,
+            Ok(()) => self.relay(&mut cost, Content::Text(&body), None, inherited)?,
             Err(error) => Err(error.before(self.input.buffered()).into()),
         };
         self.body = body;
@@ -80,9 +80,10 @@ impl Session<'_> {
         &mut self,
         cost: &mut ChatCost,
         content: Content<'_>,
+        file_name: Option<&FileName>,
         inherited: Inherited,
     ) -> Result<Result<(), Refusal>, Ending> {
-        let chat = ChatToAdd { to: cost.to, content, inherited };
+        let chat = ChatToAdd { to: cost.to, content, file_name, inherited };
         loop {
             let delivery = &self.service.delivery;
             let bytes = cost.bytes;

@@ -7,7 +7,7 @@ use super::{Ending, Session};
 use crate::ids::{FileId, Uid};
 use crate::reason::{Refusal, StageError};
 use crate::stage::Arrival;
-use crate::text::Extension;
+use crate::text::{Extension, FileName};
 use crate::wire::client_message::parse_file_id;
 use crate::wire::{BodyKind, Content, Inherited, Response, Status};
 
@@ -24,6 +24,7 @@ impl<'a> Session<'a> {
         &mut self,
         to: Option<Uid>,
         extension: &Extension,
+        file_name: Option<&FileName>,
         inherited: Inherited,
         body_len: u64,
     ) -> Result<(), Ending> {
@@ -44,7 +45,7 @@ impl<'a> Session<'a> {
         let shared = match staged {
             Ok((id, len)) => {
                 let content = Content::File { id, extension, len };
-                let relayed = self.relay(&mut cost, content, inherited);
+                let relayed = self.relay(&mut cost, content, file_name, inherited);
                 if !matches!(relayed, Ok(Ok(()))) {
                     // Nobody was told of it.
                     self.service.stage.remove(id);

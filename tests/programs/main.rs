@@ -9,6 +9,7 @@ mod client;
 mod common;
 mod delivery;
 mod draft;
+mod extensions;
 mod files;
 mod framing;
 mod fuzz;
