@@ -9,7 +9,6 @@ pub(crate) mod batch;
 mod history;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fs::File;
 use std::sync::Arc;
 
 use self::batch::Batch;
@@ -17,6 +16,7 @@ use self::history::{Clock, History};
 use crate::delivery::outbox::Outbox;
 use crate::ids::Uid;
 use crate::reason::{Cause, RoomError};
+use crate::stage::Fetch;
 use crate::sync::Mutex;
 use crate::text::{FileName, Nickname};
 use crate::wire::{Content, Extra, Inherited, News, Notice, Relay};
@@ -350,7 +350,7 @@ impl Room {
     pub(crate) fn respond(
         &self,
         outbox: &Arc<Outbox>,
-        file: Option<(&Arc<File>, u64)>,
+        file: Option<(&Arc<Fetch>, u64)>,
         encode: impl FnOnce(&mut Vec<u8>),
         may_add: impl FnOnce(usize) -> bool,
     ) -> Added {
@@ -381,12 +381,6 @@ impl Room {
         let batch = std::mem::replace(&mut state.batch, next);
         let roster = if batch.has_public() { state.roster() } else { Roster::default() };
         Some((batch, roster))
-    }
-
-    /// How many clients are active, and the UID of the last one that joined, active or not.
-    pub(crate) fn population(&self) -> (usize, Uid) {
-        let state = self.state.lock();
-        (state.active.len(), Uid(state.last_uid))
     }
 
     /// The active clients at this moment.

@@ -11,8 +11,8 @@ use crate::wire::{BodyKind, Content, Inherited};
 /// What a session keeps of its body buffer from message to message.
 const KEPT_BODY_BYTES: usize = 4 * 1024;
 
-/// About how long the header of a relay is, beside the nickname, in bytes.
-const RELAY_HEADER_BYTES: usize = 128;
+/// About how long the header of a relay is, beside names, in bytes; in the longer form.
+const RELAY_HEADER_BYTES: usize = 160;
 
 impl Session<'_> {
     /// Relays a text (§2.3.2).

@@ -2,6 +2,7 @@
 
 use super::{EXTENSIONS, Session};
 use crate::reason::Refusal;
+use crate::text::FileName;
 use crate::wire::query::{self, EXTENDED_ANSWER, Features, FileLine};
 use crate::wire::{Inherited, Query, Response, Status};
 
@@ -27,12 +28,13 @@ impl Session<'_> {
             Query::Names => query::encode_names(room.names()),
             Query::Files => {
                 let files = self.service.stage.list(own);
+                let is_extended = self.outbox.is_extended();
                 query::encode_files(files.iter().map(|(id, file)| FileLine {
                     id: *id,
                     content_type: file.extension.as_str(),
                     len: file.len,
                     from: file.from,
-                    name: None,
+                    name: file.name.as_ref().filter(|_| is_extended).map(FileName::as_str),
                 }))
             }
         };
