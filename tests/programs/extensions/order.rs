@@ -56,7 +56,7 @@ fn listen(mut peer: Peer, number: usize) -> Heard {
     peer.deadline = LONG_DEADLINE;
     let history = (number * 7 % 60, "Message-ID 1\nContent-Length 14\n\nhistory 100000");
     let extended = (number * 3 % 40, "Message-ID 2\nContent-Length 8\n\nextended");
-    let mut due = if number % 2 == 0 { vec![history, extended] } else { vec![history] };
+    let mut due = if number.is_multiple_of(2) { vec![history, extended] } else { vec![history] };
     let mut awaited = due.len();
     let mut heard = Heard { history: Vec::new(), plain: Vec::new(), extended: Vec::new() };
     let (mut is_extended, mut has_ended, mut count) = (false, false, 0);
