@@ -152,7 +152,7 @@ impl<'a> Session<'a> {
         if self.outbox.over().is_some() {
             // Nothing may be held back while waiting.
             self.flush_now();
-            let is_gone = || self.outbox.is_disconnected();
+            let is_gone = || self.outbox.is_disconnected() || self.service.is_stop_overdue();
             self.service.delivery.backpressure().wait_until_clear(self.outbox, is_gone);
         }
     }

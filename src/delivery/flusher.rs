@@ -113,6 +113,10 @@ impl Sink for Offering<'_> {
         if !rest.is_empty() {
             let chunks = self.keep(batch, rest, skip);
             self.enqueue(outbox, chunks);
+            if outbox.is_lost() {
+                self.note_gone(outbox);
+                return;
+            }
         }
         self.tools.stall_watch.note(outbox);
     }
@@ -209,8 +213,8 @@ impl<'a> Offering<'a> {
     fn enqueue(&self, outbox: &Arc<Outbox>, chunks: Vec<Chunk>) {
         let membership = &self.tools.membership;
         let backpressure = &membership.backpressure;
-        // Senders that are held keep to their shares, so of a reader that reads no more than this waits.
-        if outbox.waiting() > backpressure.most(membership.room.len()) + membership.largest {
+        // Senders that are held keep to their shares: for a client that reads, no more than this waits.
+        if backpressure.is_exceeded(outbox, membership.largest) {
             membership.disconnect(outbox, Cause::ReadTooSlowly);
             return;
         }
