@@ -386,7 +386,7 @@ impl Stage {
     }
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(test)]
 mod room_tests;
 #[cfg(test)]
 mod tests;
