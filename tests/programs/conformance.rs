@@ -24,7 +24,6 @@ use crate::lesson_server::draft;
 use crate::lesson_server::extended::Extras;
 use crate::lesson_server::faults::Faults;
 
-use self::lens::Change;
 use self::settled::Lens;
 
 /// How long a step may take where the server under test is sound.
@@ -166,10 +165,7 @@ fn are_found(
 fn are_seen(lenses: Vec<Lens>) {
     let wrong = each(lenses, |(rule, change, options, others)| {
         let server = Server::with(&[&["--quiet"], options].concat());
-        let address = match change {
-            Change::Nothing => server.address,
-            change => lens::put(change, server.address),
-        };
+        let address = lens::put(change, server.address);
         judged_twice(|timeout| {
             let outcomes = check(address, timeout, Level::Settled..=Level::Settled);
             misjudged("the lens", rule, others, &outcomes)

@@ -21,8 +21,6 @@ pub(crate) type Got = Box<dyn Fn(&mut Message, &str) -> bool + Send + Sync>;
 
 /// The one thing that is changed.
 pub(crate) enum Change {
-    /// Nothing: the server is started with other options.
-    Nothing,
     Sent(Sent),
     Got(Got),
     /// Header lines end like this.

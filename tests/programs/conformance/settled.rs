@@ -33,6 +33,20 @@ fn says_nothing(message_type: &'static str, id: u64) -> Change {
     })
 }
 
+/// Lists a limit that is not the server's.
+fn lists(feature: &'static str, limit: u64) -> Change {
+    got(move |message, sent| {
+        if message.is_response() && sent.ends_with("features") {
+            let is_it = |line: &&str| line.split(' ').next() == Some(feature);
+            let true_line = message.text().lines().find(is_it).map(str::to_owned);
+            if let Some(line) = true_line {
+                let body = message.text().replace(&line, &format!("{feature} {limit}"));
+                set_body(message, &body);
+            }
+        }
+    })
+}
+
 /// P1 and P3: reading and writing.
 pub(crate) fn framing() -> Vec<Lens> {
     vec![
@@ -272,7 +286,7 @@ pub(crate) fn chat() -> Vec<Lens> {
         lens("text-default", sent("Message-ID 77\n", "Message-ID 77\nContent-Type bin\n")),
         lens("text-utf8", sent_bytes(b"caf\xe9", b"cafe")),
         lens("text-controls", sent("a\x07", "ab")),
-        ("text-limit", Change::Nothing, &["--max-text", "60000"], &[]),
+        ("text-limit", lists("max-text", 65_536), &["--max-text", "60000"], &[]),
         lens(
             "to-self",
             Change::Got(Box::new(|message, _| {
@@ -339,7 +353,7 @@ pub(crate) fn files() -> Vec<Lens> {
                 "Content-Type xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n",
             ),
         ),
-        ("file-limit", Change::Nothing, &["--max-file", "8M"], &[]),
+        ("file-limit", lists("max-file", 16 << 20), &["--max-file", "8M"], &[]),
         lens("share-empty", sent("Content-Type empty", "Content-Type em/ty")),
         lens(
             "share-cut",
