@@ -38,6 +38,7 @@ use self::stall::StallWatch;
 use self::writer::Writers;
 use crate::limits::Threads;
 use crate::room::Room;
+use crate::stats::Stats;
 use crate::supervisor;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Instant, Mutex, MutexGuard, give_way};
@@ -96,6 +97,7 @@ impl Delivery {
             room: Room::default(),
             backpressure: Backpressure::new(limits.queue, limits.stall_timeout),
             backlog: Backlog::new(limits.queue_total),
+            stats: Stats::default(),
         })
     }
 

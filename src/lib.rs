@@ -23,6 +23,8 @@
 //! | [`server`] | starting and stopping; `listen`, `accept`, and what all threads share (`shared`) | contents of messages |
 //! | `refusal` | newcomers that are refused | |
 //! | [`web`] | a browser's side of one connection: the HTTP request, the frames of a WebSocket | sockets, threads, clocks, messages |
+//! | `operator` | the operator's socket; `command` has the commands | the grammar |
+//! | `stats` | what is counted for the operator | locks |
 //! | [`limits`] | what the system allows | |
 //! | [`logging`] | the log, and that nobody waits for it | |
 //! | [`client`] | the blocking client: requests, responses, what arrives in between | terminals, flags |
@@ -49,12 +51,14 @@ pub mod delivery;
 pub mod ids;
 pub mod limits;
 pub mod logging;
+mod operator;
 pub mod reason;
 pub mod room;
 pub mod server;
 mod service;
 mod session;
 pub mod stage;
+mod stats;
 mod supervisor;
 mod sync;
 pub mod text;

@@ -307,11 +307,17 @@ impl Stage {
         Some(file)
     }
 
-    /// Takes a file off the stage that nobody was told of.
-    pub fn remove(&self, id: FileId) {
-        if let Some(file) = self.forget(id) {
-            self.delete(&[(id, file)]);
-        }
+    /// Takes a file off the stage; `false` where there is none. Those who are fetching it get it all.
+    pub fn remove(&self, id: FileId) -> bool {
+        let Some(file) = self.forget(id) else { return false };
+        self.delete(&[(id, file)]);
+        true
+    }
+
+    /// How many files are staged, and their bytes.
+    pub fn staged(&self) -> (usize, u64) {
+        let state = self.state.lock();
+        (state.files.len(), state.staged)
     }
 
     /// The files that `asker` may fetch, ascending by File-ID.

@@ -81,6 +81,7 @@ fn options() -> Options {
         .optopt("", "queue-total", "waiting for all clients together (default 256M)", "SIZE")
         .optopt("", "stall-timeout", "a client that takes nothing for this long is disconnected (default 10; 0.5 is a value)", "SECS")
         .optflag("", "ascii", "refuse text and nicknames that are not ASCII, as the draft has it")
+        .optopt("", "control", "the operator's socket: commands such as kick and stop, a line each", "PATH")
         .optflagmulti("v", "verbose", "more log (twice: every message's header)")
         .optflagmulti("q", "quiet", "warnings and errors only")
         .optflagmulti("h", "help", "print this and exit")
@@ -128,6 +129,7 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
             .unwrap_or(usize::MAX),
         stall_timeout: args::value(matches, "stall-timeout", parse_seconds)?
             .unwrap_or(defaults.stall_timeout),
+        control: args::value(matches, "control", parse_path)?,
         charset: if matches.opt_present("ascii") { Charset::Ascii } else { Charset::Utf8 },
     };
     let typed = matches.opt_strs("listen");
@@ -148,6 +150,10 @@ fn parse_dir(text: &str) -> Result<PathBuf, &'static str> {
     if text.is_empty() { Err("not a directory's name") } else { Ok(text.into()) }
 }
 
+fn parse_path(text: &str) -> Result<PathBuf, &'static str> {
+    if text.is_empty() { Err("not a path") } else { Ok(text.into()) }
+}
+
 fn log_level(matches: &Matches) -> LevelFilter {
     match (matches.opt_present("quiet"), matches.opt_count("verbose")) {
         (true, _) => LevelFilter::Warn,
@@ -164,7 +170,9 @@ fn serve(config: Config) -> Result<(), Failure> {
     let failed = |failure: multichat::server::StartError| {
         Failure::Run(format!("{}: {}", failure.tried, failure.error))
     };
-    let server = Server::bind(config).map_err(failed)?;
+    let mut server = Server::bind(config).map_err(failed)?;
+    let waiting = signals.handle();
+    server.on_stop(move || waiting.close());
     let addresses = server.addresses();
     let running = server.run().map_err(failed)?;
     let mut stdout = io::stdout();

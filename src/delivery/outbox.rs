@@ -61,6 +61,10 @@ pub struct Outbox {
     disconnected: AtomicBool,
     /// Whether the client has left the room: nobody adds to its queue any more.
     left: AtomicBool,
+    /// Whether the operator has removed the client: its session is to end.
+    removed: AtomicBool,
+    /// Whether the operator has muted the client; changed under the room's lock alone.
+    muted: AtomicBool,
     /// Which time the queue is over its limit; 0 while it is not.
     over: AtomicU64,
     /// Whether the stall watch knows that something was sent.
@@ -93,6 +97,8 @@ impl Outbox {
             lost: AtomicBool::new(false),
             disconnected: AtomicBool::new(false),
             left: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
+            muted: AtomicBool::new(false),
             over: AtomicU64::new(0),
             watched: AtomicBool::new(false),
             writers: AtomicUsize::new(0),
@@ -135,6 +141,38 @@ impl Outbox {
     /// Whether the client is in the room no longer.
     pub(crate) fn has_left(&self) -> bool {
         self.left.load(Ordering::SeqCst)
+    }
+
+    /// Notes that the operator has removed the client: nothing more is carried out for it. For the
+    /// room alone, under its lock; then [`Outbox::wake`] is due.
+    pub(crate) fn set_removed(&self) {
+        self.removed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the operator has removed the client.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::SeqCst)
+    }
+
+    /// Whether the session of this client is to wait for nothing any more.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.is_disconnected() || self.is_removed()
+    }
+
+    /// Mutes the client, or lets it speak again. For the room alone, under its lock.
+    pub(crate) fn set_muted(&self, muted: bool) {
+        self.muted.store(muted, Ordering::Relaxed);
+    }
+
+    /// Whether the operator has muted the client.
+    pub(crate) fn is_muted(&self) -> bool {
+        self.muted.load(Ordering::Relaxed)
+    }
+
+    /// Wakes what waits here, to look again whether the client was removed.
+    pub(crate) fn wake(&self) {
+        drop(self.state.lock());
+        self.changed.notify_all();
     }
 
     /// Which time the queue is over its limit; `None` while it is not.
@@ -291,7 +329,7 @@ impl Outbox {
     /// Waits until no other file is on its way to this client, and announces one.
     pub(crate) fn begin_file(&self) {
         let mut state = self.state.lock();
-        while state.file_under_way && !self.is_lost() {
+        while state.file_under_way && !self.is_lost() && !self.is_removed() {
             self.changed.wait(&mut state);
         }
         state.file_under_way = true;

@@ -118,6 +118,12 @@ impl Batch {
         }
     }
 
+    /// How many bytes these segments have, files aside.
+    pub(crate) fn bytes_of(&self, segments: &[Segment]) -> u64 {
+        let len = |segment| self.bytes(segment).map_or(0, <[u8]>::len) as u64;
+        segments.iter().map(len).sum()
+    }
+
     /// The file of a segment, and how long it is.
     pub(crate) fn file(&self, segment: &Segment) -> Option<(&Arc<File>, u64)> {
         let Segment::File(index) = segment else { return None };
@@ -167,6 +173,11 @@ impl Batch {
     /// Adds a file's bytes, behind its header that was added before.
     pub(crate) fn add_file(&mut self, outbox: &Arc<Outbox>, file: Arc<File>, len: u64) {
         self.push(outbox, EntryKind::File { file, len });
+    }
+
+    /// Adds a public text that no client has sent.
+    pub(crate) fn announce(&mut self, relay: &Relay<'_>) {
+        relay.encode(&mut self.public);
     }
 
     /// Adds a chat for `receiver`, or for everybody else, and then the response for its sender.

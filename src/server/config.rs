@@ -29,6 +29,8 @@ pub struct Config {
     pub queue_total: usize,
     /// How long a client may take nothing.
     pub stall_timeout: Duration,
+    /// Where the operator's socket is to be.
+    pub control: Option<PathBuf>,
     /// Which characters texts and nicknames may hold.
     pub charset: Charset,
 }
@@ -46,6 +48,7 @@ impl Default for Config {
             queue_limit: 1 << 20,
             queue_total: 256 << 20,
             stall_timeout: Duration::from_secs(10),
+            control: None,
             charset: Charset::Utf8,
         }
     }

@@ -36,6 +36,11 @@ impl<'a> Session<'a> {
             self.refuse(inherited, &StageError::LargerThanStage { declared: body_len, limit });
             return self.skip_refused_body(body_len);
         }
+        if let Err(reason) = self.service.delivery.room().check_may_say(self.outbox, to) {
+            // Not behind the file: it may be long.
+            self.refuse(inherited, &reason);
+            return self.skip_refused_body(body_len);
+        }
         let mut cost = self.cost(to, 0);
         self.wait_to_add(&mut cost, inherited)?;
         let arrived = self.arrive(to, inherited, body_len)?;
@@ -90,10 +95,10 @@ impl<'a> Session<'a> {
         to: Option<Uid>,
         extension: &Extension,
     ) -> Result<(FileId, u64), Refusal> {
-        if let Some(to) = to {
-            // Before it takes up a File-ID and the room of others.
-            self.service.delivery.room().check_receiver(to)?;
-        }
+        // Before it takes up a File-ID and the room of others.
+        let room = self.service.delivery.room();
+        room.check_may_say(self.outbox, to)?;
+        to.map_or(Ok(()), |to| room.check_receiver(to))?;
         let len = arrival.bytes();
         let id = arrival.commit(extension.clone(), self.outbox.uid())?;
         Ok((id, len))
