@@ -13,6 +13,7 @@ mod files;
 mod framing;
 mod fuzz;
 mod limits;
+mod operator;
 mod pressure;
 mod shutdown;
 mod strangers;
