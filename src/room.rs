@@ -8,13 +8,13 @@
 pub(crate) mod batch;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fs::File;
 use std::sync::Arc;
 
 use self::batch::Batch;
 use crate::delivery::outbox::Outbox;
 use crate::ids::Uid;
 use crate::reason::{Cause, RoomError};
+use crate::stage::Fetch;
 use crate::sync::Mutex;
 use crate::text::Nickname;
 use crate::wire::{Content, Inherited, Relay};
@@ -294,7 +294,7 @@ impl Room {
     pub(crate) fn respond(
         &self,
         outbox: &Arc<Outbox>,
-        file: Option<(&Arc<File>, u64)>,
+        file: Option<(&Arc<Fetch>, u64)>,
         encode: impl FnOnce(&mut Vec<u8>),
         may_add: impl FnOnce(usize) -> bool,
     ) -> Added {

@@ -9,8 +9,8 @@ use log::LevelFilter;
 use multichat::args::{self, UsageError, parse_address, parse_count, parse_seconds, parse_size};
 use multichat::logging;
 use multichat::server::{Config, PORT, Server};
+use multichat::signals;
 use multichat::text::Charset;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 const NAME: &str = "multichatd";
@@ -59,6 +59,8 @@ fn run() -> Result<(), Failure> {
         return Err(args::stray(argument).into());
     }
     let config = config(&matches)?;
+    // Before the log begins, which may be a file that may not grow.
+    signals::survive_file_size_limit().map_err(no_signals)?;
     logging::start(log_level(&matches))
         .map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))?;
     let served = serve(config);
@@ -98,7 +100,8 @@ fn help(options: &Options) -> String {
     format!(
         "{usage}\n\
          Sizes take k, M or G (powers of 1024). The log goes to standard error;\n\
-         RUST_LOG overrides -v and -q. SIGINT or SIGTERM stops the server.\n\
+         RUST_LOG overrides -v and -q. SIGINT, SIGTERM, SIGHUP or SIGQUIT stops the\n\
+         server.\n\
          Exit status: 0 stopped, 1 cannot start, 2 wrong usage.\n"
     )
 }
@@ -163,10 +166,13 @@ fn log_level(matches: &Matches) -> LevelFilter {
     }
 }
 
+fn no_signals(error: io::Error) -> Failure {
+    Failure::Run(format!("cannot watch for signals: {error}"))
+}
+
 fn serve(config: Config) -> Result<(), Failure> {
     // Before anything listens: a signal from here on stops the server in an orderly way.
-    let mut signals = Signals::new([SIGINT, SIGTERM])
-        .map_err(|error| Failure::Run(format!("cannot watch for signals: {error}")))?;
+    let mut signals = Signals::new(signals::stopping()).map_err(no_signals)?;
     let failed = |failure: multichat::server::StartError| {
         Failure::Run(format!("{}: {}", failure.tried, failure.error))
     };

@@ -31,6 +31,8 @@ pub(crate) struct Membership {
     pub(crate) backpressure: Backpressure,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) stats: Stats,
+    /// How long the largest relay may be, in bytes.
+    pub(crate) largest: usize,
 }
 
 impl Membership {

@@ -12,7 +12,6 @@
 //! 4. Once lost, an outbox takes nothing more and nobody waits for it.
 //! 5. Its lock is held for bookkeeping alone: no thread is started and no socket is used under it.
 
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use std::time::Duration;
 use super::backlog::Backlog;
 use super::socket::Socket;
 use crate::ids::Uid;
+use crate::stage::Fetch;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::channel::{Receiver, Sender, unbounded};
 use crate::sync::{Condvar, Mutex};
@@ -33,7 +33,7 @@ pub(crate) enum Chunk {
     /// Whole or partial messages; the bytes may be shared with other clients' queues.
     Bytes(Arc<[u8]>, Range<usize>),
     /// A staged file's bytes from `offset` to `end`, streamed from disk.
-    File { file: Arc<File>, offset: u64, end: u64 },
+    File { file: Arc<Fetch>, offset: u64, end: u64 },
 }
 
 impl Chunk {

@@ -182,7 +182,7 @@ fn one_client_too_many_gets_an_error_and_is_closed() {
     let uid = second.uid;
     second.bye();
     first.wait_until_gone(uid);
-    assert_eq!(server.join().uid, 3);
+    assert_eq!(server.join_once_there_is_room().uid, 3);
     first.expect_nothing();
 }
 

@@ -5,6 +5,7 @@ mod library;
 mod pipes;
 mod reconnect;
 mod saving;
+mod signals;
 mod terminal;
 
 use std::path::Path;
