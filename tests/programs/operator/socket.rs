@@ -15,15 +15,15 @@ use super::{Operator, Room};
 use crate::common::{Server, multichatd};
 
 fn start_at(path: &Path) -> Output {
-    let options = ["--listen", "127.0.0.1:0", "--control", path.to_str().unwrap()];
-    multichatd(&options).output().unwrap()
+    let options = ["--listen", "127.0.0.1:0", "--control", path.to_str().expect("a path in UTF-8")];
+    multichatd(&options).output().expect("run the server")
 }
 
 #[track_caller]
 fn fails_at(path: &Path, why: &str) {
     let output = start_at(path);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let said = String::from_utf8(output.stderr).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
     let tried = format!("multichatd: cannot make the operator's socket {}: ", path.display());
     assert!(said.starts_with(&tried) && said.contains(why), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");

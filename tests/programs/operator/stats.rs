@@ -59,7 +59,7 @@ impl Seen {
         let bytes = peer.read_to_end();
         self.bytes += bytes.len() as u64;
         let mut rest = &bytes[..];
-        while let Some((message, len)) = ServerMessage::parse(rest).unwrap() {
+        while let Some((message, len)) = ServerMessage::parse(rest).expect("whole messages") {
             self.relays += u64::from(!message.is_response());
             self.errors += u64::from(message.has("Status") && message.field("Status") == "Error");
             rest = &rest[len..];
