@@ -131,7 +131,7 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
             .unwrap_or(usize::MAX),
         stall_timeout: args::value(matches, "stall-timeout", parse_seconds)?
             .unwrap_or(defaults.stall_timeout),
-        control: args::value(matches, "control", parse_path)?,
+        control: args::path_value(matches, "control", "not a path")?,
         charset: if matches.opt_present("ascii") { Charset::Ascii } else { Charset::Utf8 },
     };
     let typed = matches.opt_strs("listen");
@@ -157,10 +157,6 @@ fn stray(argument: &str) -> UsageError {
         Ok(_) if port_or_host => UsageError(format!("{what}; to listen there: -l {argument}")),
         _ => UsageError(what),
     }
-}
-
-fn parse_path(text: &str) -> Result<PathBuf, &'static str> {
-    if text.is_empty() { Err("not a path") } else { Ok(text.into()) }
 }
 
 fn log_level(matches: &Matches) -> LevelFilter {

@@ -2,12 +2,13 @@
 
 mod fake;
 mod library;
+mod operator;
 mod pipes;
 mod reconnect;
 mod room;
 mod saving;
-mod signals;
 mod scripts;
+mod signals;
 mod terminal;
 
 use std::path::Path;

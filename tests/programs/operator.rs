@@ -17,15 +17,15 @@ use tempfile::TempDir;
 use crate::common::{DEADLINE, Server};
 
 /// A server with an operator's socket.
-struct Room {
-    server: Server,
-    path: PathBuf,
+pub(crate) struct Room {
+    pub(crate) server: Server,
+    pub(crate) path: PathBuf,
     /// Where the socket is; removed behind the server.
     _dir: TempDir,
 }
 
 impl Room {
-    fn start() -> Room {
+    pub(crate) fn start() -> Room {
         Room::with(&[])
     }
 
