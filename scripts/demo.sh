@@ -41,6 +41,28 @@ say() {
     printf '\n%s%s%s\n' "$bold" "$1" "$plain"
 }
 
+# The operator types standard input into the server's socket, and gets an answer to each line.
+operator() {
+    cat >"$dir/sent"
+    show operator '->' "$dir/sent"
+    unix_socket "$dir/control" <"$dir/sent" >"$dir/got" || fail "the operator's netcat has failed"
+    show operator '<-' "$dir/got"
+    if grep -q '^error' "$dir/got"; then fail 'the operator was refused'; fi
+}
+
+# A netcat for Unix sockets: not every one is.
+unix_socket() {
+    if nc -h 2>&1 | grep -q -e '-[0-9A-Za-z]*U'; then
+        nc -N -U "$1"
+    elif command -v ncat >/dev/null; then
+        ncat -U "$1"
+    elif command -v socat >/dev/null; then
+        socat -t 10 - "UNIX-CONNECT:$1"
+    else
+        return 127
+    fi
+}
+
 # Prints a file as what NAME sent (->) or got (<-), a line each.
 show() {
     sed "s/$(printf '\r')\$//; s/^/$1 $2 /" <"$3"
@@ -66,7 +88,7 @@ talk() {
 
 [ -x "$multichatd" ] || fail "$multichatd is not there: run make demo"
 mkfifo "$dir/started"
-"$multichatd" --quiet --listen 127.0.0.1:0 >"$dir/started" &
+"$multichatd" --quiet --listen 127.0.0.1:0 --control "$dir/control" >"$dir/started" &
 server=$!
 read -r _ _ address <"$dir/started" || fail 'the server did not start'
 
@@ -172,6 +194,25 @@ show eve '->' "$dir/sent"
 netcat <"$dir/sent" >"$dir/got"
 show eve '<-' "$dir/got"
 grep -q '^Status Error' "$dir/got" || fail 'client 999 does not exist'
+
+if unix_socket "$dir/control" </dev/null 2>/dev/null; then
+    say "Whoever runs the server is the operator, and has a socket of its own: it tells who is here and from where. The
+operator speaks to all, and removes Tom, who can read why."
+    : >"$dir/ann"
+    : >"$dir/tom"
+    operator <<EOF
+who
+say Five more minutes, please.
+kick $tom You flood. Come back later.
+EOF
+    arrived "$dir/ann" 'Five more minutes' || fail 'ann did not hear the operator'
+    show ann '<-' "$dir/ann"
+    arrived "$dir/tom" 'the operator has removed you: You flood.' || fail 'tom was not told why'
+    show tom '<-' "$dir/tom"
+    if mcmp_who | grep -q "^$tom\$"; then fail 'tom is still here'; fi
+else
+    say "No netcat here takes Unix sockets: what the operator can do is left out."
+fi
 
 say 'The server is told to stop: it says good-bye to nobody, and ends with status 0.'
 kill -TERM "$server"

@@ -1,14 +1,14 @@
 //! Places in the room: how many clients may be there, in all and from one address.
 //!
-//! A client takes a place from the moment it is let in until its connection is closed: what is still
+//! Some addresses have none: those that the operator has banned. A client takes a place from the moment it is let in until its connection is closed: what is still
 //! written to it behind `bye` counts as long. Knows nobody above.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::reason::AdmissionError;
+use crate::reason::{AdmissionError, Removal};
 use crate::sync::{Condvar, Instant, Mutex};
 
 /// Who has a place.
@@ -17,6 +17,8 @@ pub(crate) struct Admission {
     max_clients: usize,
     max_per_host: Option<usize>,
     slots: Mutex<Slots>,
+    /// The addresses that are let in no more, and what is said to those who come from there.
+    banned: Mutex<BTreeMap<IpAddr, Removal>>,
     /// Told when a place becomes free.
     freed: Condvar,
 }
@@ -30,8 +32,33 @@ struct Slots {
 impl Admission {
     /// At most `max_clients` at a time, and of them `max_per_host` from one address.
     pub(crate) fn new(max_clients: usize, max_per_host: Option<usize>) -> Arc<Admission> {
-        let slots = Mutex::default();
-        Arc::new(Admission { max_clients, max_per_host, slots, freed: Condvar::new() })
+        Arc::new(Admission {
+            max_clients,
+            max_per_host,
+            slots: Mutex::default(),
+            banned: Mutex::default(),
+            freed: Condvar::new(),
+        })
+    }
+
+    /// Lets nobody in from `host` any more, but says why.
+    pub(crate) fn ban(&self, host: IpAddr, why: Removal) {
+        self.banned.lock().insert(host.to_canonical(), why);
+    }
+
+    /// Lifts a ban; `false` where there was none.
+    pub(crate) fn unban(&self, host: IpAddr) -> bool {
+        self.banned.lock().remove(&host.to_canonical()).is_some()
+    }
+
+    /// What is said to those who come from `host`, where it is banned.
+    pub(crate) fn ban_of(&self, host: IpAddr) -> Option<Removal> {
+        self.banned.lock().get(&host.to_canonical()).cloned()
+    }
+
+    /// The banned addresses, IPv4 before IPv6, ascending.
+    pub(crate) fn bans(&self) -> Vec<IpAddr> {
+        self.banned.lock().keys().copied().collect()
     }
 
     /// A place for a client from `host`; waits `patience` for one to become free.
@@ -117,6 +144,18 @@ mod tests {
 
     const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+
+    #[test]
+    fn an_address_is_banned_in_whichever_form_it_comes() {
+        let admission = Admission::new(3, None);
+        let mapped: IpAddr = "::ffff:10.0.0.1".parse().unwrap();
+        let why = Removal { text: "enough".into() };
+        admission.ban(mapped, why.clone());
+        assert_eq!((admission.ban_of(ONE), admission.ban_of(OTHER)), (Some(why), None));
+        assert_eq!(admission.bans(), [ONE]);
+        assert!(admission.unban(mapped) && !admission.unban(ONE));
+        assert_eq!(admission.ban_of(mapped), None);
+    }
 
     #[test]
     fn a_place_is_taken_until_it_is_dropped() {

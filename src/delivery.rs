@@ -38,6 +38,7 @@ use self::stall::StallWatch;
 use self::writer::Writers;
 use crate::limits::Threads;
 use crate::room::Room;
+use crate::stats::Stats;
 use crate::supervisor;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Instant, Mutex, MutexGuard, give_way};
@@ -112,6 +113,7 @@ impl Delivery {
             backpressure: Backpressure::new(limits.queue, limits.batch(), limits.stall_timeout),
             largest: limits.text.saturating_add(MESSAGE_HEADER_BYTES),
             backlog: Backlog::new(limits.queue_total),
+            stats: Stats::default(),
         })
     }
 

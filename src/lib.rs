@@ -34,10 +34,12 @@
 //! | `delivery::{writer, stall, flusher}` | what sockets did not take; who takes nothing; what was said | each other |
 //! | [`delivery`] | from the batch to the sockets: who flushes, for everybody | contents of messages |
 //! | [`server::Config`] | what a server is asked to be | |
+//! | `stats` | what is counted for the operator | locks |
 //! | `service` | what all sessions share | |
 //! | [`web`] | a browser's side of one connection: the HTTP request, the frames of a WebSocket | sockets, threads, clocks, messages |
 //! | `session` | one client from its first byte to its close; one kind of message a file | grammar, listening |
 //! | [`server`] | listening, letting in, refusing, stopping | contents of messages |
+//! | `operator` | the operator's socket; `command` has the commands | grammar |
 //! | [`client`] | the blocking client: requests, responses, what arrives in between | terminals, flags |
 //! | [`conformance`] | the rules of the protocol as values, and whether a server or a client keeps them | everything else: it has a reader of its own |
 //!
@@ -99,6 +101,7 @@ pub mod delivery;
 pub mod ids;
 pub mod limits;
 pub mod logging;
+mod operator;
 pub mod reason;
 pub mod room;
 pub mod server;
@@ -106,6 +109,7 @@ mod service;
 mod session;
 pub mod signals;
 pub mod stage;
+mod stats;
 mod supervisor;
 mod sync;
 pub mod text;

@@ -109,6 +109,10 @@ pub enum RoomError {
     },
     /// The history is asked for, and none is kept.
     HistoryOff,
+    /// The operator has muted the sender.
+    Muted,
+    /// The operator alone speaks to all.
+    Hushed,
 }
 
 /// Why the stage does not take a file, or does not give one out.
@@ -152,6 +156,14 @@ pub enum AdmissionError {
     },
     /// The server's system has no room for another client.
     NoResources,
+}
+
+/// The operator's own word to a client that is removed, or to a newcomer from an address that is
+/// banned. It comes unasked and ends as it likes, so it says nothing of the connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// What the operator has to say; may be empty.
+    pub text: Box<str>,
 }
 
 /// How a client left (§2.3.4), as told to a client that sends it a private message.

@@ -54,6 +54,20 @@ struct State {
     history: History,
     clock: Clock,
     batch: Batch,
+    /// Whether the operator alone speaks to all.
+    hushed: bool,
+    said: Said,
+}
+
+/// How much was said since the server started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// Public messages, texts and files, the operator's among them.
+    pub(crate) public: u64,
+    /// Private messages.
+    pub(crate) private: u64,
+    /// Messages times the clients that were here to receive them.
+    pub(crate) deliveries: u64,
 }
 
 /// A chat that is to be added.
@@ -74,6 +88,8 @@ pub(crate) enum Added {
     Unflushed(usize),
     /// It was not, and is to be tried again.
     NotNow,
+    /// It was not, and never is: the operator has removed the client.
+    Never,
 }
 
 #[derive(Debug)]
@@ -158,6 +174,45 @@ impl State {
             None => self.leaving.get_mut(&uid).map(|leaving| &mut leaving.nickname),
         }
     }
+
+    /// Whether the operator lets `sender` say something: to one, or to all.
+    fn check_may_say(&self, sender: &Outbox, to: Option<Uid>) -> Result<(), RoomError> {
+        if sender.is_muted() {
+            return Err(RoomError::Muted);
+        }
+        if self.hushed && to.is_none() { Err(RoomError::Hushed) } else { Ok(()) }
+    }
+
+    fn count(&mut self, sender: Option<&Outbox>, to: Option<Uid>) {
+        let Said { public, private, deliveries } = &mut self.said;
+        if to.is_some() {
+            *private += 1;
+            *deliveries += 1;
+        } else {
+            let is_here = sender.is_some_and(|sender| !sender.has_left());
+            *public += 1;
+            *deliveries += (self.active.len() - usize::from(is_here)) as u64;
+        }
+    }
+
+    /// Takes a client out; returns whether it was active.
+    fn take_out(&mut self, outbox: &Arc<Outbox>, cause: Cause) -> bool {
+        let uid = outbox.uid();
+        let Some(member) = self.active.remove(&uid) else { return false };
+        outbox.set_left();
+        self.extended -= usize::from(outbox.is_extended());
+        self.leaving.insert(uid, Leaving { nickname: member.nickname, cause });
+        self.roster = None;
+        self.batch.leave(outbox);
+        self.left.insert(uid, cause);
+        self.left_order.push_back(uid);
+        if self.left_order.len() > LEFT_LIMIT
+            && let Some(oldest) = self.left_order.pop_front()
+        {
+            self.left.remove(&oldest);
+        }
+        true
+    }
 }
 
 impl Room {
@@ -186,22 +241,25 @@ impl Room {
     ///
     /// Returns whether it was active: the first cause wins, and is the one that is told (§2.3.4).
     pub fn leave(&self, outbox: &Arc<Outbox>, cause: Cause) -> bool {
-        let uid = outbox.uid();
+        self.state.lock().take_out(outbox, cause)
+    }
+
+    /// Takes a client out for the operator, behind the last words that `encode` appends: nothing
+    /// that it says or asks is carried out from here on.
+    ///
+    /// # Errors
+    /// As [`Room::check_receiver`].
+    pub(crate) fn remove(
+        &self,
+        uid: Uid,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Arc<Outbox>, RoomError> {
         let mut state = self.state.lock();
-        let Some(member) = state.active.remove(&uid) else { return false };
-        outbox.set_left();
-        state.extended -= usize::from(outbox.is_extended());
-        state.leaving.insert(uid, Leaving { nickname: member.nickname, cause });
-        state.roster = None;
-        state.batch.leave(outbox);
-        state.left.insert(uid, cause);
-        state.left_order.push_back(uid);
-        if state.left_order.len() > LEFT_LIMIT
-            && let Some(oldest) = state.left_order.pop_front()
-        {
-            state.left.remove(&oldest);
-        }
-        true
+        let outbox = Arc::clone(state.receiver(uid)?);
+        state.batch.add(&outbox, encode);
+        outbox.set_removed();
+        state.take_out(&outbox, Cause::Removed);
+        Ok(outbox)
     }
 
     /// The session of a client that has left has ended: those who get notices are told, behind all
@@ -225,6 +283,9 @@ impl Room {
         may_add: impl FnOnce(usize, bool) -> bool,
     ) -> Added {
         let mut state = self.state.lock();
+        if outbox.is_removed() {
+            return Added::Never;
+        }
         let old = state.nickname(outbox.uid()).map(|old| old.clone());
         let is_new = old.as_ref().is_some_and(|old| old.as_ref() != Some(nickname));
         let is_news = is_new && state.has_listeners(outbox);
@@ -252,6 +313,9 @@ impl Room {
         may_add: impl FnOnce(usize) -> bool,
     ) -> Added {
         let mut state = self.state.lock();
+        if outbox.is_removed() {
+            return Added::Never;
+        }
         if !may_add(state.batch.len()) {
             return Added::NotNow;
         }
@@ -313,11 +377,52 @@ impl Room {
         self.state.lock().receiver(uid).map(|_| ())
     }
 
+    /// Whether the operator lets `sender` say something: to one, or to all.
+    ///
+    /// # Errors
+    /// [`RoomError::Muted`] or [`RoomError::Hushed`].
+    pub(crate) fn check_may_say(&self, sender: &Outbox, to: Option<Uid>) -> Result<(), RoomError> {
+        self.state.lock().check_may_say(sender, to)
+    }
+
+    /// Mutes a client, or lets it speak again: of what is added behind this.
+    ///
+    /// # Errors
+    /// As [`Room::check_receiver`].
+    pub(crate) fn set_muted(&self, uid: Uid, muted: bool) -> Result<(), RoomError> {
+        let state = self.state.lock();
+        state.receiver(uid).map(|outbox| outbox.set_muted(muted))
+    }
+
+    /// Lets the operator alone speak to all, or everybody again: of what is added behind this.
+    pub(crate) fn set_hushed(&self, hushed: bool) {
+        self.state.lock().hushed = hushed;
+    }
+
+    /// Adds a public text of the operator, from UID 0. `may_add` is asked first, as in [`Room::chat`].
+    pub(crate) fn announce(
+        &self,
+        nickname: Option<&Nickname>,
+        text: &[u8],
+        may_add: impl FnOnce(usize) -> bool,
+    ) -> Added {
+        let content = Content::Text(text);
+        let relay = Relay { to: None, from: Uid(0), nickname, content };
+        let mut state = self.state.lock();
+        if !may_add(state.batch.len()) {
+            return Added::NotNow;
+        }
+        state.add_public(&relay, None);
+        state.count(None, None);
+        Added::Unflushed(state.batch.len())
+    }
+
     /// Adds a chat for everybody it is for, and then its response (§2.3.2): one hold of the lock,
     /// under which `may_add` is asked first; it is given how many bytes are to be flushed already.
     ///
     /// # Errors
-    /// As [`Room::check_receiver`]; then nothing is added, the response neither.
+    /// As [`Room::check_receiver`] and [`Room::check_may_say`]; then nothing is added, the response
+    /// neither.
     pub(crate) fn chat(
         &self,
         sender: &Arc<Outbox>,
@@ -332,6 +437,10 @@ impl Room {
             Content::Text(_) => None,
         };
         let mut state = self.state.lock();
+        if sender.is_removed() {
+            return Ok(Added::Never);
+        }
+        state.check_may_say(sender, to)?;
         let receiver = to.map(|uid| state.receiver(uid).cloned()).transpose()?;
         if !may_add(state.batch.len()) {
             return Ok(Added::NotNow);
@@ -342,6 +451,7 @@ impl Room {
             None => state.add_public(&relay, file_name),
         }
         state.batch.answer_chat(sender, start, to, inherited, file_id);
+        state.count(Some(sender), to);
         Ok(Added::Unflushed(state.batch.len()))
     }
 
@@ -355,6 +465,9 @@ impl Room {
         may_add: impl FnOnce(usize) -> bool,
     ) -> Added {
         let mut state = self.state.lock();
+        if outbox.is_removed() {
+            return Added::Never;
+        }
         if !may_add(state.batch.len()) {
             return Added::NotNow;
         }
@@ -381,6 +494,32 @@ impl Room {
         let batch = std::mem::replace(&mut state.batch, next);
         let roster = if batch.has_public() { state.roster() } else { Roster::default() };
         Some((batch, roster))
+    }
+
+    /// How many clients are active, and the UID of the last one that joined, active or not.
+    pub(crate) fn population(&self) -> (usize, Uid) {
+        let state = self.state.lock();
+        (state.active.len(), Uid(state.last_uid))
+    }
+
+    /// How much was said since the server started.
+    pub(crate) fn said(&self) -> Said {
+        self.state.lock().said
+    }
+
+    /// The outgoing sides of all active clients with their nicknames, ascending by UID.
+    pub(crate) fn members(&self) -> Vec<(Arc<Outbox>, Option<Nickname>)> {
+        let state = self.state.lock();
+        let of = |member: &Member| (Arc::clone(&member.outbox), member.nickname.clone());
+        state.active.values().map(of).collect()
+    }
+
+    /// An active client.
+    ///
+    /// # Errors
+    /// As [`Room::check_receiver`].
+    pub(crate) fn find(&self, uid: Uid) -> Result<Arc<Outbox>, RoomError> {
+        self.state.lock().receiver(uid).cloned()
     }
 
     /// The active clients at this moment.

@@ -10,6 +10,7 @@ mod refuse;
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use socket2::SockRef;
 use self::accept::Acceptor;
 use self::refuse::Refuser;
 use crate::limits::{self, Threads};
+use crate::operator::{Control, Stop};
 use crate::service::{STOP_READ_LIMIT, Service};
 use crate::stage::{Pace, Stage};
 use crate::supervisor;
@@ -36,11 +38,12 @@ const ACCEPT_STACK_BYTES: usize = 256 * 1024;
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// A server that listens, and does not accept clients yet.
-#[derive(Debug)]
 pub struct Server {
     service: Arc<Service>,
     listeners: Vec<Arc<TcpListener>>,
     refuser: Refuser,
+    control: Option<Control>,
+    on_stop: Stop,
 }
 
 /// A server that accepts clients, until it is stopped or dropped.
@@ -48,6 +51,7 @@ pub struct Server {
 pub struct RunningServer {
     service: Arc<Service>,
     listeners: Vec<Arc<TcpListener>>,
+    control: Option<Control>,
 }
 
 /// Why a server cannot start: what was tried, and the system's answer.
@@ -66,6 +70,7 @@ impl Server {
     /// Where an address cannot be listened on, or the stage's directory cannot be used.
     pub fn bind(config: Config) -> Result<Server, StartError> {
         let listeners = listen::listen(&config)?;
+        let control = config.control.as_deref().map(bind_control).transpose()?;
         let pace = Pace { bytes: config.queue_limit as u64 / 2, time: config.stall_timeout };
         let stage = Stage::open(config.stage_dir.as_deref(), config.stage_limit, pace).map_err(
             |error| {
@@ -86,7 +91,15 @@ impl Server {
             service: Service::start(config, stage, threads).map_err(no_thread)?,
             listeners: listeners.into_iter().map(Arc::new).collect(),
             refuser,
+            control,
+            on_stop: Box::new(|| ()),
         })
+    }
+
+    /// Has something done once an operator has asked the server to stop: it is to lead to
+    /// [`RunningServer::stop`], and must not wait for it.
+    pub fn on_stop(&mut self, act: impl Fn() + Send + Sync + 'static) {
+        self.on_stop = Box::new(act);
     }
 
     /// Where it listens, with the real port where port 0 was asked for.
@@ -99,12 +112,16 @@ impl Server {
     /// # Errors
     /// Where a thread cannot be started.
     pub fn run(self) -> Result<RunningServer, StartError> {
-        let running = RunningServer { service: self.service, listeners: self.listeners };
+        let Server { service, listeners, control, .. } = self;
+        let running = RunningServer { service, listeners, control };
         for listener in &running.listeners {
             let listener = Arc::clone(listener);
             let acceptor = Acceptor::new(Arc::clone(&running.service), self.refuser.clone());
             supervisor::spawn("accept", ACCEPT_STACK_BYTES, move || acceptor.run(&listener))
                 .map_err(no_thread)?;
+        }
+        if let Some(control) = &running.control {
+            control.run(&running.service, self.on_stop).map_err(no_thread)?;
         }
         Ok(running)
     }
@@ -152,8 +169,16 @@ impl Drop for RunningServer {
         service.stage.begin_close();
         self.wait_for_clients();
         service.stage.close();
+        drop(self.control.take());
         info!("stopped");
     }
+}
+
+fn bind_control(path: &Path) -> Result<Control, StartError> {
+    Control::bind(path).map_err(|error| StartError {
+        tried: format!("cannot make the operator's socket {}", path.display()),
+        error,
+    })
 }
 
 fn no_thread(error: io::Error) -> StartError {

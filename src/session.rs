@@ -45,6 +45,8 @@ enum Ending {
     Lost(Cause),
     /// The server stops.
     Stopping,
+    /// The operator has removed the client, and has said so: there is nothing to be added.
+    Removed,
 }
 
 /// Serves a client until it is gone. The connection is closed when the last reference is dropped.
@@ -55,6 +57,8 @@ pub(crate) fn run(service: &Service, connection: &Connection, outbox: Arc<Outbox
     let ending = session.converse();
     drop(reading);
     service.wait_for_readers();
+    // Whatever else a session that was woken has seen.
+    let ending = if outbox.is_removed() { Ending::Removed } else { ending };
     let input_open = matches!(ending, Ending::Bye | Ending::Fatal { .. } | Ending::Stopping);
     session.say_last_words(ending);
     drop(leaves);
@@ -101,7 +105,7 @@ impl<'a> Session<'a> {
         Session {
             service,
             outbox,
-            input: Input::new(connection.stream(), &service.delivery),
+            input: Input::new(connection.stream(), &service.delivery, outbox),
             line: Vec::new(),
             body: Vec::new(),
             nickname: None,
@@ -112,6 +116,9 @@ impl<'a> Session<'a> {
     fn converse(&mut self) -> Ending {
         loop {
             self.wait_for_own_queue();
+            if self.outbox.is_removed() {
+                return Ending::Removed;
+            }
             if self.service.is_stop_overdue() {
                 return Ending::Stopping;
             }
@@ -152,7 +159,7 @@ impl<'a> Session<'a> {
         if self.outbox.over().is_some() {
             // Nothing may be held back while waiting.
             self.flush_now();
-            let is_gone = || self.outbox.is_disconnected() || self.service.is_stop_overdue();
+            let is_gone = || self.outbox.is_ended() || self.service.is_stop_overdue();
             self.service.delivery.backpressure().wait_until_clear(self.outbox, is_gone);
         }
     }
@@ -207,6 +214,7 @@ impl<'a> Session<'a> {
             Ending::Closed => Cause::Closed,
             Ending::Lost(cause) => cause,
             Ending::Stopping => Cause::ServerStopped,
+            Ending::Removed => Cause::Removed,
             Ending::Fatal { reason, inherited, cause } => {
                 self.refuse(inherited, &reason);
                 cause

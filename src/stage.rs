@@ -359,10 +359,18 @@ impl Stage {
         }
     }
 
-    /// Takes a file off the stage that nobody was told of.
-    pub fn remove(&self, id: FileId) {
+    /// Takes a file off the stage; `false` where there is none. Those who are fetching it get it all.
+    pub fn remove(&self, id: FileId) -> bool {
         let removal = self.shared.ledger.lock().remove(id);
+        let is_there = removal.is_some();
         self.remove_files(removal.into_iter().collect());
+        is_there
+    }
+
+    /// How many files are staged, and their bytes.
+    pub fn staged(&self) -> (usize, u64) {
+        let ledger = self.shared.ledger.lock();
+        (ledger.files().count(), ledger.staged())
     }
 
     /// The files that `asker` may fetch, ascending by File-ID.

@@ -145,7 +145,7 @@ installs() {
     check "$1: installs" 0 $?
     to=$dir/installed/opt/room
     # shellcheck disable=SC2016 # systemd is to expand it
-    check "$1: the unit" '/opt/room/bin/multichatd --stage ${STATE_DIRECTORY} $MULTICHATD_OPTIONS' \
+    check "$1: the unit" '/opt/room/bin/multichatd --stage ${STATE_DIRECTORY} --control ${RUNTIME_DIRECTORY}/control $MULTICHATD_OPTIONS' \
         "$(sed -n 's/^ExecStart=//p' "$to/lib/systemd/system/multichatd.service")"
     check "$1: nothing is left to fill in" '' "$(grep -r -l '@PREFIX@' "$to/lib" "$to/share")"
     if command -v systemd-analyze >/dev/null 2>&1; then

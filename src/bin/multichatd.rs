@@ -85,6 +85,7 @@ fn options() -> Options {
         .optopt("", "stall-timeout", "a client that takes nothing for this long is disconnected (default 10; 0.5 is a value)", "SECS")
         .optopt("", "history", "public messages kept for those who come later (default 100; 0 keeps none)", "N")
         .optflag("", "ascii", "refuse text and nicknames that are not ASCII, as the draft has it")
+        .optopt("", "control", "the operator's socket: commands such as kick and stop, a line each", "PATH")
         .optflagmulti("v", "verbose", "more log (twice: every message's header)")
         .optflagmulti("q", "quiet", "warnings and errors only")
         .optflagmulti("h", "help", "print this and exit")
@@ -134,6 +135,7 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
         stall_timeout: args::value(matches, "stall-timeout", parse_seconds)?
             .unwrap_or(defaults.stall_timeout),
         history: args::value(matches, "history", parse_kept)?.unwrap_or(defaults.history),
+        control: args::path_value(matches, "control", "not a path")?,
         charset: if matches.opt_present("ascii") { Charset::Ascii } else { Charset::Utf8 },
     };
     let typed = matches.opt_strs("listen");
@@ -184,7 +186,9 @@ fn serve(config: Config) -> Result<(), Failure> {
         };
         Failure::Run(format!("{}: {}{hint}", failure.tried, args::why(&failure.error)))
     };
-    let server = Server::bind(config).map_err(failed)?;
+    let mut server = Server::bind(config).map_err(failed)?;
+    let waiting = signals.handle();
+    server.on_stop(move || waiting.close());
     let addresses = server.addresses();
     let running = server.run().map_err(failed)?;
     let mut stdout = io::stdout();

@@ -46,6 +46,7 @@ impl Flusher {
         };
         let mut offering = Offering::new(tools);
         batch.deliver(&roster, &mut offering);
+        offering.count();
         if batch.public(Form::Plain).is_empty() {
             self.is_crowded = false;
         } else {
@@ -72,6 +73,10 @@ struct Offering<'a> {
     shared: Shared,
     talkers: usize,
     first_talker: Option<Uid>,
+    /// How many bytes sockets have taken.
+    bytes_out: u64,
+    /// How many chats have reached nobody.
+    refusals: u64,
 }
 
 /// Public bytes that queues share.
@@ -102,7 +107,10 @@ impl Sink for Offering<'_> {
         let mut rest = segments;
         if outbox.waiting() == 0 {
             match send_now(batch, outbox, segments) {
-                Ok((taken, taken_of_next)) => (rest, skip) = (&segments[taken..], taken_of_next),
+                Ok((taken, taken_of_next)) => {
+                    (rest, skip) = (&segments[taken..], taken_of_next);
+                    self.bytes_out += batch.bytes_of(&segments[..taken]) + taken_of_next as u64;
+                }
                 Err(cause) => {
                     self.note_gone(outbox);
                     self.tools.membership.mark_lost(outbox, cause);
@@ -135,14 +143,32 @@ impl Sink for Offering<'_> {
         if self.gone.is_empty() {
             return Outcome::Reached;
         }
-        self.outcome_beside_gone(sender, to, roster)
+        let outcome = self.outcome_beside_gone(sender, to, roster);
+        self.refusals += u64::from(matches!(outcome, Outcome::Nobody(_)));
+        outcome
     }
 }
 
 impl<'a> Offering<'a> {
     fn new(tools: &'a Tools) -> Offering<'a> {
-        let shared = Shared::default();
-        Offering { tools, gone: Vec::new(), shared, talkers: 0, first_talker: None }
+        Offering {
+            tools,
+            gone: Vec::new(),
+            shared: Shared::default(),
+            talkers: 0,
+            first_talker: None,
+            bytes_out: 0,
+            refusals: 0,
+        }
+    }
+
+    /// Once a flush, not once a receiver.
+    fn count(&self) {
+        let stats = &self.tools.membership.stats;
+        stats.count_out(self.bytes_out);
+        if self.refusals > 0 {
+            stats.count_refusals(self.refusals);
+        }
     }
 
     fn note_gone(&mut self, outbox: &Outbox) {

@@ -12,9 +12,13 @@ use super::backlog::Backlog;
 use super::backpressure::Backpressure;
 use super::outbox::Outbox;
 use super::socket::Socket;
-use crate::reason::Cause;
+use crate::ids::Uid;
+use crate::reason::{Cause, Removal, RoomError};
 use crate::room::Room;
+use crate::stats::Stats;
 use crate::sync;
+use crate::wire::Inherited;
+use crate::wire::server_message::encode_refusal;
 
 /// How long the thread that reads a client waits for one that writes to say why the connection is
 /// gone: that one has its error already, and has at the most lost its processor since.
@@ -26,6 +30,7 @@ pub(crate) struct Membership {
     pub(crate) room: Room,
     pub(crate) backpressure: Backpressure,
     pub(crate) backlog: Arc<Backlog>,
+    pub(crate) stats: Stats,
     /// How long the largest relay may be, in bytes.
     pub(crate) largest: usize,
 }
@@ -56,6 +61,24 @@ impl Membership {
             info!("client {uid}: left: {cause}");
         }
         self.backpressure.clear(outbox);
+    }
+
+    /// Takes a client out of the room for the operator, with last words that are flushed like
+    /// anything: its session is woken from whatever it waits for, says nothing more, and closes the
+    /// connection so that they can be read.
+    ///
+    /// # Errors
+    /// Where no such client is active.
+    pub(crate) fn remove(&self, uid: Uid, words: &Removal) -> Result<(), RoomError> {
+        let last = |out: &mut Vec<u8>| encode_refusal(Inherited::default(), words, out);
+        let outbox = self.room.remove(uid, last)?;
+        info!("client {uid}: left: {}", Cause::Removed);
+        self.stats.count_refusals(1);
+        // What it waits for: queues of others or its own, a file on its way, its next byte.
+        self.backpressure.clear(&outbox);
+        outbox.wake();
+        outbox.socket().end_input();
+        Ok(())
     }
 
     /// Lets another thread say why a connection is gone, if it is about to.

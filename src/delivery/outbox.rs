@@ -67,6 +67,10 @@ pub struct Outbox {
     /// In which of the room's batches the client began to get the extended form; `NEVER` while it
     /// gets the plain one. Written under the room's lock.
     extended_in: AtomicU64,
+    /// Whether the operator has removed the client: its session is to end.
+    removed: AtomicBool,
+    /// Whether the operator has muted the client; changed under the room's lock alone.
+    muted: AtomicBool,
     /// Which time the queue is over its limit; 0 while it is not.
     over: AtomicU64,
     /// Whether the stall watch knows that something was sent.
@@ -100,6 +104,8 @@ impl Outbox {
             disconnected: AtomicBool::new(false),
             left: AtomicBool::new(false),
             extended_in: AtomicU64::new(NEVER),
+            removed: AtomicBool::new(false),
+            muted: AtomicBool::new(false),
             over: AtomicU64::new(0),
             watched: AtomicBool::new(false),
             writers: AtomicUsize::new(0),
@@ -160,6 +166,38 @@ impl Outbox {
     /// alone, under its lock.
     pub(crate) fn set_extended(&self, batch: u64) {
         self.extended_in.store(batch, Ordering::Relaxed);
+    }
+
+    /// Notes that the operator has removed the client: nothing more is carried out for it. For the
+    /// room alone, under its lock; then [`Outbox::wake`] is due.
+    pub(crate) fn set_removed(&self) {
+        self.removed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the operator has removed the client.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::SeqCst)
+    }
+
+    /// Whether the session of this client is to wait for nothing any more.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.is_disconnected() || self.is_removed()
+    }
+
+    /// Mutes the client, or lets it speak again. For the room alone, under its lock.
+    pub(crate) fn set_muted(&self, muted: bool) {
+        self.muted.store(muted, Ordering::Relaxed);
+    }
+
+    /// Whether the operator has muted the client.
+    pub(crate) fn is_muted(&self) -> bool {
+        self.muted.load(Ordering::Relaxed)
+    }
+
+    /// Wakes what waits here, to look again whether the client was removed.
+    pub(crate) fn wake(&self) {
+        drop(self.state.lock());
+        self.changed.notify_all();
     }
 
     /// Which time the queue is over its limit; `None` while it is not.
@@ -316,7 +354,7 @@ impl Outbox {
     /// Waits until no other file is on its way to this client, and announces one.
     pub(crate) fn begin_file(&self) {
         let mut state = self.state.lock();
-        while state.file_under_way && !self.is_lost() {
+        while state.file_under_way && !self.is_lost() && !self.is_removed() {
             self.changed.wait(&mut state);
         }
         state.file_under_way = true;

@@ -10,7 +10,7 @@ pub(crate) mod memory;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use socket2::SockRef;
 use super::tcp_info::{SocketStats, TcpInfo};
 use crate::admission::ClientSlot;
 use crate::reason::Cause;
+use crate::sync::Instant;
 
 /// The most slices of one system call, of the kernel's 1,024: more bring nothing.
 pub(crate) const SLICES_LIMIT: usize = 64;
@@ -71,8 +72,20 @@ pub(crate) trait Socket: fmt::Debug + Send + Sync {
     /// Ends both at once; the connection is reset when nobody uses it any more.
     fn reset(&self);
 
+    /// Where the client has connected from, and when; `None` in tests.
+    fn origin(&self) -> Option<Origin> {
+        None
+    }
+
     /// What is to be waited for until the socket takes bytes; `None` where it always does.
     fn writable(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// Where a client has connected from, and when. For the operator alone (R4).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub(crate) peer: SocketAddr,
+    pub(crate) since: Instant,
 }
 
 /// A client's connection, and the place that it takes: given back once the connection is closed.
@@ -81,11 +94,13 @@ pub(crate) struct Connection {
     // In this order: the connection is closed first.
     stream: TcpStream,
     _slot: ClientSlot,
+    origin: Origin,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, slot: ClientSlot) -> Arc<Connection> {
-        Arc::new(Connection { stream, _slot: slot })
+    pub(crate) fn new(stream: TcpStream, slot: ClientSlot, peer: SocketAddr) -> Arc<Connection> {
+        let origin = Origin { peer, since: Instant::now() };
+        Arc::new(Connection { stream, _slot: slot, origin })
     }
 
     /// The connection as its session reads it.
@@ -161,6 +176,10 @@ impl Socket for TcpSocket {
         // Both fail on a connection that is gone already, which is as good.
         let _ = SockRef::from(self.stream()).set_linger(Some(Duration::ZERO));
         let _ = self.stream().shutdown(Shutdown::Both);
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        Some(self.0.origin)
     }
 
     fn writable(&self) -> Option<BorrowedFd<'_>> {

@@ -40,7 +40,8 @@ fn join(delivery: &Delivery) -> (Arc<Outbox>, TcpStream) {
     peer.set_read_timeout(Some(DEADLINE)).unwrap();
     let admission = Admission::new(1, None);
     let slot = admission.take_slot([127, 0, 0, 1].into(), Duration::ZERO).unwrap();
-    let connection = Connection::new(listener.accept().unwrap().0, slot);
+    let (stream, address) = listener.accept().unwrap();
+    let connection = Connection::new(stream, slot, address);
     (delivery.membership().join(Box::new(TcpSocket::new(connection))), peer.into())
 }
 

@@ -199,6 +199,7 @@ impl Writer {
         match sent {
             Ok(sent) => {
                 self.outbox.count_taken(sent);
+                membership.stats.count_out(sent);
                 return Some(sent);
             }
             Err(cause @ (Cause::Closed | Cause::Reset | Cause::Vanished)) => {

@@ -266,6 +266,8 @@ fn each_error_of_the_room_and_of_the_stage_has_its_words() {
             "the message reached nobody: client 12 has left: the connection was reset",
         ),
         (R::HistoryOff.into(), "this server keeps no history (--history 0)"),
+        (R::Muted.into(), "the operator has muted you"),
+        (R::Hushed.into(), "the operator has the floor"),
         (
             S::NoSuchFile { id: FileId(3) }.into(),
             "no file 3 is staged for you; query with the body files lists yours",
@@ -425,7 +427,9 @@ fn every_variant_has_a_row(reason: &Fatal, refusal: &Refusal, cause: Cause) {
             RoomError::NeverConnected { .. }
             | RoomError::HasLeft { .. }
             | RoomError::ReachedNobody { .. }
-            | RoomError::HistoryOff,
+            | RoomError::HistoryOff
+            | RoomError::Muted
+            | RoomError::Hushed,
         )
         | Refusal::Stage(
             StageError::NoSuchFile { .. }

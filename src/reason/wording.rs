@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{AdmissionError, CLOSED, Cause, Fatal, Refusal, RoomError, StageError};
+use super::{AdmissionError, CLOSED, Cause, Fatal, Refusal, Removal, RoomError, StageError};
 use crate::text::{
     EXTENSION_LIMIT, FILE_NAME_LIMIT, FileNameError, NICKNAME_LIMIT, NicknameError, TextError,
 };
@@ -302,6 +302,8 @@ impl fmt::Display for RoomError {
             }
             RoomError::HasLeft { uid, cause: None } => write!(f, "client {uid} has left"),
             RoomError::HistoryOff => f.write_str("this server keeps no history (--history 0)"),
+            RoomError::Muted => f.write_str("the operator has muted you"),
+            RoomError::Hushed => f.write_str("the operator has the floor"),
             RoomError::ReachedNobody { uid, cause } => {
                 write!(f, "the message reached nobody: client {uid} has left: {cause}")
             }
@@ -333,6 +335,13 @@ impl fmt::Display for StageError {
                 f.write_str("the server could not read the file; try again later")
             }
         }
+    }
+}
+
+impl fmt::Display for Removal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the operator has removed you")?;
+        if self.text.is_empty() { Ok(()) } else { write!(f, ": {}", self.text) }
     }
 }
 

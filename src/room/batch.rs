@@ -160,6 +160,12 @@ impl Batch {
         }
     }
 
+    /// How many bytes these segments have, files aside.
+    pub(crate) fn bytes_of(&self, segments: &[Segment]) -> u64 {
+        let len = |segment| self.bytes(segment).map_or(0, <[u8]>::len) as u64;
+        segments.iter().map(len).sum()
+    }
+
     /// The file of a segment, and how long it is.
     pub(crate) fn file(&self, segment: &Segment) -> Option<(&Arc<Fetch>, u64)> {
         let Segment::File(index) = segment else { return None };

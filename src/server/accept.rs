@@ -14,7 +14,7 @@ use crate::delivery::outbox::Outbox;
 use crate::delivery::socket::{Connection, TcpSocket};
 use crate::limits::{Permit, STACK_BYTES};
 use crate::logging::LogThrottle;
-use crate::reason::{AdmissionError, Cause};
+use crate::reason::{AdmissionError, Cause, Fatal};
 use crate::service::Service;
 use crate::session;
 use crate::sync::{Instant, thread};
@@ -95,22 +95,30 @@ impl Acceptor {
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
         let host = peer.ip().to_canonical();
+        if let Some(words) = self.service.admission.ban_of(host) {
+            debug!("a client from {host} is refused: it is banned");
+            self.service.delivery.membership().stats.count_refusals(1);
+            self.refuser.refuse(stream, &words);
+            return;
+        }
         match self.reserve(host) {
-            Ok((permit, slot)) => self.start_session(stream, host, permit, slot),
+            Ok((permit, slot)) => self.start_session(stream, peer, permit, slot),
             Err(reason) => {
                 debug!("a client from {host} is refused: {reason}");
                 let is_full = !matches!(reason, AdmissionError::HostFull { .. });
                 if is_full && self.full_said.is_due() {
                     warn!("newcomers are refused: {reason}");
                 }
-                self.refuser.refuse(stream, &reason);
+                self.service.delivery.membership().stats.count_refusals(1);
+                self.refuser.refuse(stream, &Fatal::Admission(reason));
             }
         }
     }
 
-    fn start_session(&self, stream: TcpStream, host: IpAddr, permit: Permit, slot: ClientSlot) {
+    fn start_session(&self, stream: TcpStream, peer: SocketAddr, permit: Permit, slot: ClientSlot) {
         let service = &self.service;
-        let connection = Connection::new(stream, slot);
+        let host = peer.ip().to_canonical();
+        let connection = Connection::new(stream, slot, peer);
         // Here and not in the client's own thread, so that UIDs follow the order of connecting.
         let socket = Box::new(TcpSocket::new(Arc::clone(&connection)));
         let outbox = service.delivery.membership().join(socket);
@@ -132,7 +140,8 @@ impl Acceptor {
         });
         if let Err(error) = started {
             self.give_up(&outbox, &error);
-            refuse::write(connection.stream(), &AdmissionError::NoResources);
+            service.delivery.membership().stats.count_refusals(1);
+            refuse::write(connection.stream(), &Fatal::Admission(AdmissionError::NoResources));
         }
     }
 

@@ -1,12 +1,12 @@
 //! Newcomers that are refused: they get an error that reaches them, at a bounded cost.
 
+use std::fmt::Display;
 use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use crate::delivery::socket::{self, Wait};
 use crate::limits::STACK_BYTES;
-use crate::reason::{AdmissionError, Fatal};
 use crate::supervisor;
 use crate::sync::Instant;
 use crate::sync::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -35,7 +35,7 @@ impl Refuser {
 
     /// Writes the reason to a newcomer, and keeps the connection for a moment: with what the
     /// newcomer has sent unread, a close would reset the connection and destroy the reason.
-    pub(crate) fn refuse(&self, stream: TcpStream, reason: &AdmissionError) {
+    pub(crate) fn refuse(&self, stream: TcpStream, reason: &impl Display) {
         write(&stream, reason);
         match self.kept.try_send(stream) {
             Ok(()) => {}
@@ -46,9 +46,9 @@ impl Refuser {
 }
 
 /// Writes the reason and ends the output; a new socket takes that much without waiting.
-pub(crate) fn write(stream: &TcpStream, reason: &AdmissionError) {
+pub(crate) fn write(stream: &TcpStream, reason: &impl Display) {
     let mut response = Vec::new();
-    encode_refusal(Inherited::default(), &Fatal::Admission(*reason), &mut response);
+    encode_refusal(Inherited::default(), reason, &mut response);
     // Fails only where the newcomer has gone already.
     let _ = socket::send(stream, &[IoSlice::new(&response)], Wait::No, false);
     let _ = stream.shutdown(Shutdown::Write);

@@ -72,8 +72,11 @@ impl Session<'_> {
         }
         // Nothing may be held back while waiting.
         self.flush_now();
-        let is_gone = || self.outbox.is_disconnected() || self.service.is_stop_overdue();
+        let is_gone = || self.outbox.is_ended() || self.service.is_stop_overdue();
         self.service.delivery.backpressure().wait_to_add(cost, is_gone);
+        if self.outbox.is_removed() {
+            return Err(Ending::Removed);
+        }
         if self.outbox.is_disconnected() {
             return Err(Ending::Lost(Cause::ServerFailed));
         }
@@ -110,6 +113,7 @@ impl Session<'_> {
                 }
                 Ok(Added::NotNow) if is_held => self.wait_to_add(cost, inherited)?,
                 Ok(Added::NotNow) => self.flush_now(),
+                Ok(Added::Never) => return Err(Ending::Removed),
                 Err(reason) => return Ok(Err(reason.into())),
             }
         }

@@ -1,12 +1,14 @@
 //! How a connection is closed without destroying what was written to it.
 
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use crate::delivery::outbox::Outbox;
+use crate::reason::Cause;
 use crate::service::Service;
 use crate::sync::{Instant, thread};
 
@@ -16,6 +18,9 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// The same when the server stops, where the kernel does not tell whether the client has everything.
 const LINGER_AT_STOP: Duration = Duration::from_millis(500);
+
+/// A client that was removed and has sent nothing for so long sends nothing for the moment.
+const QUIET: Duration = Duration::from_millis(200);
 
 /// How often a stopping session looks whether its output has been written meanwhile.
 const STOP_TICK: Duration = Duration::from_millis(20);
@@ -27,11 +32,13 @@ const DRAIN_TICK: Duration = Duration::from_millis(200);
 ///
 /// A close with unread bytes in the socket would reset the connection and destroy them: so input
 /// is drained while the output is written, and for a bounded time after that.
-pub(super) fn close(service: &Service, stream: &TcpStream, outbox: &Outbox, input_open: bool) {
+pub(super) fn close(service: &Service, stream: &TcpStream, outbox: &Arc<Outbox>, input_open: bool) {
     // Nothing is added any more, so the writer thread ends with the last byte.
     outbox.close_queue();
     if service.is_stopping() {
         close_at_stop(service, stream, outbox);
+    } else if outbox.is_removed() {
+        close_removed(service, stream, outbox);
     } else {
         close_in_turn(service, stream, outbox, input_open);
     }
@@ -62,6 +69,40 @@ fn close_in_turn(service: &Service, stream: &TcpStream, outbox: &Outbox, mut inp
         }
         input_open = drain(stream, RecvFlags::empty()) == Drained::Some;
     }
+}
+
+/// The same for a client that the operator has removed: the server itself has ended the input, as
+/// below, but not because it stops itself. So it can give a client that goes on to send the time to
+/// read why, before the kernel answers that with a reset; and one that does not read loses the
+/// connection after the stall timeout, though bytes of a file be taken all the time.
+fn close_removed(service: &Service, stream: &TcpStream, outbox: &Arc<Outbox>) {
+    let patience = Instant::now() + service.config.stall_timeout;
+    let mut has_all_since = None;
+    let mut last_input = Instant::now();
+    while !service.is_stopping() {
+        let drained = drain(stream, RecvFlags::DONTWAIT);
+        let now = Instant::now();
+        if drained == Drained::Some {
+            last_input = now;
+        } else {
+            thread::sleep(STOP_TICK);
+        }
+        if outbox.is_lost() {
+            return;
+        }
+        if let Some(since) = has_all_since {
+            if now - last_input.max(since) >= QUIET || now - since >= LINGER {
+                let _ = stream.shutdown(Shutdown::Write);
+                return;
+            }
+        } else if outbox.is_drained() && service.is_delivered(stream).unwrap_or(true) {
+            has_all_since = Some(now);
+        } else if now >= patience {
+            service.delivery.membership().disconnect(outbox, Cause::Removed);
+            return;
+        }
+    }
+    close_at_stop(service, stream, outbox);
 }
 
 /// The same when the server itself has ended the input: what the client still sends can be read,

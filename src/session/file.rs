@@ -36,6 +36,11 @@ impl<'a> Session<'a> {
             self.refuse(inherited, &StageError::LargerThanStage { declared: body_len, limit });
             return self.skip_refused_body(body_len);
         }
+        if let Err(reason) = self.service.delivery.room().check_may_say(self.outbox, to) {
+            // Not behind the file: it may be long.
+            self.refuse(inherited, &reason);
+            return self.skip_refused_body(body_len);
+        }
         let name_len = file_name.map_or(0, |name| name.as_str().len());
         let mut cost = self.cost(to, name_len as u64);
         self.wait_to_add(&mut cost, inherited)?;
@@ -97,10 +102,10 @@ impl<'a> Session<'a> {
         extension: &Extension,
         file_name: Option<&FileName>,
     ) -> Result<(FileId, u64), Refusal> {
-        if let Some(to) = to {
-            // Before it takes up a File-ID and the room of others.
-            self.service.delivery.room().check_receiver(to)?;
-        }
+        // Before it takes up a File-ID and the room of others.
+        let room = self.service.delivery.room();
+        room.check_may_say(self.outbox, to)?;
+        to.map_or(Ok(()), |to| room.check_receiver(to))?;
         let len = arrival.bytes();
         let id = arrival.commit(extension.clone(), file_name.cloned(), self.outbox.uid())?;
         Ok((id, len))

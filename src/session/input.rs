@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Ending, Session};
 use crate::delivery::Delivery;
+use crate::delivery::outbox::Outbox;
 use crate::delivery::socket::cause_of;
 use crate::reason::{Cause, Fatal};
 use crate::sync::thread;
@@ -24,6 +25,7 @@ const READ_BUFFER_BYTES: usize = 16 * 1024;
 pub(super) struct Input<'a> {
     reader: BufReader<&'a TcpStream>,
     delivery: &'a Delivery,
+    outbox: &'a Outbox,
     /// Whether the session has added something since it flushed last.
     pub(super) unflushed: bool,
     /// Whether that was a public chat, among others.
@@ -31,14 +33,32 @@ pub(super) struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn new(stream: &'a TcpStream, delivery: &'a Delivery) -> Input<'a> {
+    pub(super) fn new(
+        stream: &'a TcpStream,
+        delivery: &'a Delivery,
+        outbox: &'a Outbox,
+    ) -> Input<'a> {
         let reader = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
-        Input { reader, delivery, unflushed: false, said_to_all: false }
+        Input { reader, delivery, outbox, unflushed: false, said_to_all: false }
     }
 
     /// What has come behind that which was read.
     pub(super) fn buffered(&self) -> &[u8] {
         self.reader.buffer()
+    }
+
+    /// Whether nothing more is to be read: the input of a client that was removed has ended, though
+    /// the client may go on to send.
+    fn is_over(&self) -> bool {
+        self.reader.buffer().is_empty() && self.outbox.is_removed()
+    }
+
+    /// Counts what has come: all of it where the buffer was empty `before`.
+    fn count(&self, before: usize, given: usize) {
+        let after = self.reader.buffer().len();
+        if after + given > before {
+            self.delivery.membership().stats.count_in(after + given - before);
+        }
     }
 
     fn flush_before_waiting(&mut self) {
@@ -58,14 +78,26 @@ impl<'a> Input<'a> {
 impl Read for Input<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.flush_before_waiting();
-        self.reader.read(buffer)
+        if self.is_over() {
+            return Ok(0);
+        }
+        let before = self.buffered().len();
+        let given = self.reader.read(buffer)?;
+        self.count(before, given);
+        Ok(given)
     }
 }
 
 impl BufRead for Input<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.flush_before_waiting();
-        self.reader.fill_buf()
+        if self.is_over() {
+            return Ok(&[]);
+        }
+        let before = self.buffered().len();
+        self.reader.fill_buf()?;
+        self.count(before, 0);
+        Ok(self.reader.buffer())
     }
 
     fn consume(&mut self, count: usize) {

@@ -48,6 +48,7 @@ impl Session<'_> {
                 }
                 Added::NotNow if is_held => self.wait_to_add(&mut cost, inherited)?,
                 Added::NotNow => self.flush_now(),
+                Added::Never => return Err(Ending::Removed),
             }
         }
     }

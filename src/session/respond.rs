@@ -54,6 +54,7 @@ impl Session<'_> {
         // Not the reason: it may quote a body, and bodies are never logged.
         let name = inherited.message_type.map_or("unknown", MessageType::name);
         debug!("client {}: {name} {} is refused", self.outbox.uid(), inherited.id);
+        self.service.delivery.membership().stats.count_refusals(1);
         self.add_response(None, |out| encode_refusal(inherited, reason, out));
     }
 
@@ -84,6 +85,7 @@ impl Session<'_> {
             match add(delivery.room(), &may_add) {
                 Added::Unflushed(unflushed) => return self.flush_soon(unflushed),
                 Added::NotNow => self.flush_now(),
+                Added::Never => return,
             }
         }
     }

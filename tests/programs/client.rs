@@ -2,6 +2,7 @@
 
 mod fake;
 mod library;
+mod operator;
 mod pipes;
 mod reconnect;
 mod room;

@@ -17,6 +17,7 @@ mod fuzz;
 #[path = "../lesson_server/mod.rs"]
 mod lesson_server;
 mod limits;
+mod operator;
 mod pressure;
 mod shutdown;
 mod strangers;

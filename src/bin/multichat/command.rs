@@ -6,6 +6,7 @@ pub(crate) mod files;
 pub(crate) mod json_lines;
 pub(crate) mod lines;
 pub(crate) mod listen;
+pub(crate) mod operator;
 pub(crate) mod send;
 pub(crate) mod share;
 pub(crate) mod who;

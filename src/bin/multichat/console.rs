@@ -7,12 +7,12 @@
 //! - `keys`, `buffer`, `history`, `editor`, `view`: the line being typed. They know no terminal.
 //! - `terminal`: its modes and its size. `screen`: what waits to be shown, bounded.
 //! - `line`: what a line asks for. `completion`: what Tab offers. `commands`: carries lines out.
-//! - `plain`: the room where the terminal edits the lines itself.
+//! - `prompt`: lines that are asked for where there is no room. `plain`: the room where the terminal edits the lines itself.
 
 mod acquaintances;
 mod buffer;
 mod commands;
-mod completion;
+pub(crate) mod completion;
 mod editor;
 mod history;
 mod keys;
@@ -20,6 +20,7 @@ mod line;
 mod paths;
 mod plain;
 mod printing;
+pub(crate) mod prompt;
 mod room;
 mod screen;
 pub(crate) mod terminal;
@@ -108,7 +109,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
 }
 
 /// Whether lines are to be edited here, and the terminal can do what that needs.
-fn may_edit(settings: &Settings) -> bool {
+pub(crate) fn may_edit(settings: &Settings) -> bool {
     let cannot = ["dumb", "cons25", "emacs"];
     let terminal = variable("TERM");
     !settings.is_plain && terminal.is_some_and(|terminal| !cannot.contains(&terminal.as_str()))

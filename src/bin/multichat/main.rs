@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use multichat::args::{self, UsageError};
 
-use self::command::{check, fetch, files, json_lines, lines, listen, send, share, who};
+use self::command::{check, fetch, files, json_lines, lines, listen, operator, send, share, who};
 use self::console::terminal;
 use self::options::{Command, Invocation};
 
@@ -75,6 +75,7 @@ fn run() -> Result<(), Failure> {
         Command::Who { as_json } => who::run(&settings, as_json),
         Command::Files { as_json } => files::run(&settings, as_json),
         Command::Listen(wanted) => listen::run(settings, &wanted),
+        Command::Operator { path, command } => operator::run(&settings, &path, command.as_deref()),
         Command::Room { as_json: true, .. } => json_lines::run(settings),
         Command::Room { .. } if io::stdin().is_terminal() => console::run(settings),
         Command::Room { cleans, .. } => lines::run(settings, cleans),

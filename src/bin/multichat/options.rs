@@ -1,6 +1,6 @@
 //! The command line: options and arguments to settings and a command.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use getopts::{Matches, Options, ParsingStyle};
 use multichat::args::{self, Address, UsageError, parse_address, parse_count, parse_seconds};
@@ -47,6 +47,11 @@ pub(crate) enum Command {
     },
     Listen(Wanted),
     Check(check::Wanted),
+    /// The operator's socket, and one command for it; without one, those of standard input.
+    Operator {
+        path: PathBuf,
+        command: Option<String>,
+    },
 }
 
 /// What options of some commands do nothing for the others, and which commands' they are.
@@ -90,6 +95,10 @@ Commands:
                     tells whether a server keeps the protocol, a line a rule;
                     check --client [PORT]: whether each client that connects to
                     PORT here (default 8080) does, until interrupted
+    operator PATH [COMMAND...]
+            carries out an operator's command at the socket PATH of a server
+            (multichatd --control); without one, the lines of standard input,
+            or those typed: help lists the commands, Ctrl-D leaves
 
 What arrives, a line each; further lines of a text are indented:
     7 Tom: How are you?
@@ -227,6 +236,7 @@ fn command(matches: &Matches) -> Result<Command, UsageError> {
                 Ok(Command::Send { text: Some(text.to_string()), cleans })
             }
         },
+        "operator" => operator(rest),
         "share" => share(matches, rest),
         "fetch" => match rest {
             [] => Err(UsageError("fetch: a File-ID is missing".to_string())),
@@ -252,7 +262,7 @@ fn unknown(name: &str) -> UsageError {
         return UsageError(format!("{shown}: unknown command; to connect there: {NAME} -s {name}"));
     }
     UsageError(format!(
-        "{shown}: unknown command (send, share, fetch, who, files, listen or check)"
+        "{shown}: unknown command (send, share, fetch, who, files, listen, operator or check)"
     ))
 }
 
@@ -277,6 +287,23 @@ fn share(matches: &Matches, files: &[String]) -> Result<Command, UsageError> {
         _ => return Err(UsageError("share -: standard input can be read once".to_string())),
     }
     Ok(Command::Share(sources, extension))
+}
+
+fn operator(arguments: &[String]) -> Result<Command, UsageError> {
+    let Some((path, words)) = arguments.split_first().filter(|(path, _)| !path.is_empty()) else {
+        return Err(UsageError("operator: the path of a server's socket is missing".to_string()));
+    };
+    let command = words.join(" ");
+    let command = args::text_argument(&command)
+        .map_err(|_| UsageError("operator: the command is not UTF-8".to_string()))?;
+    if command.contains(['\r', '\n']) {
+        return Err(UsageError("operator: a command is one line".to_string()));
+    }
+    if !words.is_empty() && command.trim().is_empty() {
+        return Err(UsageError("operator: the command is empty".to_string()));
+    }
+    let command = (!words.is_empty()).then(|| command.to_string());
+    Ok(Command::Operator { path: args::path_of(path), command })
 }
 
 fn target(matches: &Matches) -> Result<Target, UsageError> {

@@ -95,6 +95,13 @@ impl Server {
         peer
     }
 
+    /// Where it listens, in the order in which it says so.
+    #[track_caller]
+    pub(crate) fn listening(&mut self, index: usize) -> SocketAddr {
+        let line = self.process.out.wait_for_line(index);
+        line.trim_start_matches("listening on ").parse().expect("an address and a port")
+    }
+
     pub(crate) fn log(&mut self) -> &mut Lines {
         &mut self.process.log
     }
