@@ -29,7 +29,7 @@ impl Room {
         Room::with(&[])
     }
 
-    fn with(options: &[&str]) -> Room {
+    pub(crate) fn with(options: &[&str]) -> Room {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("control");
         let control = ["--control", path.to_str().expect("a path in UTF-8")];
@@ -37,13 +37,13 @@ impl Room {
     }
 
     #[track_caller]
-    fn operator(&self) -> Operator {
+    pub(crate) fn operator(&self) -> Operator {
         Operator::connect(&self.path)
     }
 }
 
 /// A connection of an operator.
-struct Operator {
+pub(crate) struct Operator {
     stream: BufReader<UnixStream>,
 }
 
@@ -93,13 +93,13 @@ impl Operator {
     }
 
     #[track_caller]
-    fn ask(&mut self, command: &str) -> Result<Vec<String>, String> {
+    pub(crate) fn ask(&mut self, command: &str) -> Result<Vec<String>, String> {
         self.send(format!("{command}\n"));
         self.answer()
     }
 
     #[track_caller]
-    fn ok(&mut self, command: &str) -> Vec<String> {
+    pub(crate) fn ok(&mut self, command: &str) -> Vec<String> {
         self.ask(command).unwrap_or_else(|reason| panic!("{command}: {reason}"))
     }
 
