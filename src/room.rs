@@ -7,7 +7,7 @@
 
 pub(crate) mod batch;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::sync::Arc;
 
@@ -41,6 +41,8 @@ struct State {
     left: HashMap<Uid, Cause>,
     /// The keys of `left`, the oldest first.
     left_order: VecDeque<Uid>,
+    /// UIDs of requests for a page, which were never anybody: the newest ones.
+    never_there: BTreeSet<Uid>,
     batch: Batch,
 }
 
@@ -79,7 +81,7 @@ impl State {
         if let Some(member) = self.active.get(&uid) {
             return Ok(&member.outbox);
         }
-        if uid.0 == 0 || uid.0 > self.last_uid {
+        if uid.0 == 0 || uid.0 > self.last_uid || self.never_there.contains(&uid) {
             return Err(RoomError::NeverConnected { uid });
         }
         Err(RoomError::HasLeft { uid, cause: self.left.get(&uid).copied() })
@@ -118,6 +120,25 @@ impl Room {
             && let Some(oldest) = state.left_order.pop_front()
         {
             state.left.remove(&oldest);
+        }
+        true
+    }
+
+    /// Takes out of the room what turned out to be a request for a page: to others it is a UID that
+    /// has never connected. [`LEFT_LIMIT`] of them are remembered.
+    ///
+    /// Returns whether it was active.
+    pub(crate) fn withdraw(&self, outbox: &Arc<Outbox>) -> bool {
+        let uid = outbox.uid();
+        let mut state = self.state.lock();
+        if state.active.remove(&uid).is_none() {
+            return false;
+        }
+        outbox.set_left();
+        state.roster = None;
+        state.never_there.insert(uid);
+        if state.never_there.len() > LEFT_LIMIT {
+            state.never_there.pop_first();
         }
         true
     }
@@ -203,6 +224,11 @@ impl Room {
             state.batch.add_file(outbox, Arc::clone(file), len);
         }
         Added::Unflushed(state.batch.len())
+    }
+
+    /// Adds a control frame for one client that gets frames.
+    pub(crate) fn add_control(&self, outbox: &Arc<Outbox>, frame: &[u8]) {
+        self.state.lock().batch.add_control(outbox, frame);
     }
 
     /// Whether something is to be flushed.

@@ -1,6 +1,7 @@
 //! The server's command line: flags to a configuration, the log, and the exit status.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,6 +11,8 @@ use multichat::args::{self, UsageError, parse_address, parse_count, parse_second
 use multichat::logging;
 use multichat::server::{Config, PORT, Server};
 use multichat::text::Charset;
+use multichat::web::addresses::{interfaces, invitation, reachable};
+use multichat::web::http::parse_name;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -81,6 +84,8 @@ fn options() -> Options {
         .optopt("", "queue-total", "waiting for all clients together (default 256M)", "SIZE")
         .optopt("", "stall-timeout", "a client that takes nothing for this long is disconnected (default 10; 0.5 is a value)", "SECS")
         .optflag("", "ascii", "refuse text and nicknames that are not ASCII, as the draft has it")
+        .optflag("", "no-web", "no page for browsers: they get an error, as any stranger")
+        .optmulti("", "web-name", "a name under which browsers may come, beside IP addresses, names without a dot and *.local; may be given more than once", "NAME")
         .optflagmulti("v", "verbose", "more log (twice: every message's header)")
         .optflagmulti("q", "quiet", "warnings and errors only")
         .optflagmulti("h", "help", "print this and exit")
@@ -129,7 +134,14 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
         stall_timeout: args::value(matches, "stall-timeout", parse_seconds)?
             .unwrap_or(defaults.stall_timeout),
         charset: if matches.opt_present("ascii") { Charset::Ascii } else { Charset::Utf8 },
+        web: !matches.opt_present("no-web"),
+        web_names: Vec::new(),
     };
+    for text in matches.opt_strs("web-name") {
+        let name =
+            parse_name(&text).map_err(|what| UsageError(format!("--web-name {text}: {what}")))?;
+        config.web_names.push(name);
+    }
     let typed = matches.opt_strs("listen");
     let addresses = typed.iter().map(|text| {
         parse_address(text, true).map_err(|what| UsageError(format!("--listen {text}: {what}")))
@@ -164,16 +176,30 @@ fn serve(config: Config) -> Result<(), Failure> {
     let failed = |failure: multichat::server::StartError| {
         Failure::Run(format!("{}: {}", failure.tried, failure.error))
     };
+    let web = config.web;
     let server = Server::bind(config).map_err(failed)?;
     let addresses = server.addresses();
     let running = server.run().map_err(failed)?;
     let mut stdout = io::stdout();
-    for address in addresses {
+    for address in &addresses {
         // What started the server may not care for the line, and have closed standard output.
         let _ = writeln!(stdout, "listening on {address}");
     }
     let _ = stdout.flush();
+    if web {
+        invite(&addresses);
+    }
     signals.forever().next();
     running.stop();
     Ok(())
+}
+
+/// Says to a person at a terminal how to get in, once.
+fn invite(listening: &[SocketAddr]) {
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() {
+        // Where the system does not tell, what it listens on has to do.
+        let interfaces = interfaces().unwrap_or_default();
+        let _ = stderr.write_all(invitation(&reachable(listening, &interfaces)).as_bytes());
+    }
 }

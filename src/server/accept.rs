@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, error, info, warn};
+use log::{debug, error, warn};
 
 use super::refuse::{self, Refuser};
 use crate::admission::ClientSlot;
@@ -15,7 +15,7 @@ use crate::limits::{Permit, STACK_BYTES};
 use crate::logging::LogThrottle;
 use crate::reason::{AdmissionError, Cause};
 use crate::service::Service;
-use crate::session;
+use crate::session::{self, Served};
 use crate::sync::{Instant, thread};
 
 /// How long to wait before another attempt where the system cannot accept a connection.
@@ -100,7 +100,7 @@ impl Acceptor {
                 if is_full && self.full_said.is_due() {
                     warn!("newcomers are refused: {reason}");
                 }
-                self.refuser.refuse(stream, &reason);
+                self.refuser.refuse(stream, &reason, self.service.config.web);
             }
         }
     }
@@ -110,7 +110,9 @@ impl Acceptor {
         let connection = Connection::new(stream, slot);
         // Here and not in the client's own thread, so that UIDs follow the order of connecting.
         let socket = Box::new(TcpSocket::new(Arc::clone(&connection)));
-        let outbox = service.delivery.membership().join(socket);
+        let membership = service.delivery.membership();
+        let outbox =
+            if service.config.web { membership.join_held(socket) } else { membership.join(socket) };
         if service.is_stopping() {
             outbox.socket().end_input();
         }
@@ -118,10 +120,12 @@ impl Acceptor {
         let builder = thread::Builder::new().name(format!("client-{uid}")).stack_size(STACK_BYTES);
         let started = builder.spawn({
             let service = Arc::clone(service);
+            let refuser = self.refuser.clone();
             let (outbox, connection) = (Arc::clone(&outbox), Arc::clone(&connection));
             move || {
-                info!("client {uid}: joined from {host}");
-                session::run(&service, &connection, outbox);
+                if session::run(&service, &connection, outbox, host) == Served::Page {
+                    refuser.keep_for_its_peer(connection.stream());
+                }
                 // The connection is closed before its thread counts as ended.
                 drop(connection);
                 drop(permit);

@@ -31,6 +31,11 @@ pub struct Config {
     pub stall_timeout: Duration,
     /// Which characters texts and nicknames may hold.
     pub charset: Charset,
+    /// Whether a browser gets the page, and comes in by a WebSocket.
+    pub web: bool,
+    /// Names under which browsers may come, beside those that no foreign site can have and this
+    /// machine's own.
+    pub web_names: Vec<String>,
 }
 
 impl Default for Config {
@@ -47,6 +52,8 @@ impl Default for Config {
             queue_total: 256 << 20,
             stall_timeout: Duration::from_secs(10),
             charset: Charset::Utf8,
+            web: true,
+            web_names: Vec::new(),
         }
     }
 }

@@ -17,3 +17,4 @@ mod pressure;
 mod shutdown;
 mod strangers;
 mod terminals;
+mod web;
