@@ -142,9 +142,8 @@ const FATAL: [(&str, &[u8], &str); 8] = [
 fn other_protocols_get_one_line_that_says_why_and_are_closed() {
     // P2: fatal, since the end of the message is not known.
     expect_fatal(&Server::start(), &FATAL);
-    let without_web = Server::with(&["--no-web"]);
-    expect_fatal(&without_web, &FATAL);
-    expect_fatal(&without_web, &FATAL_WITHOUT_WEB);
+    expect_fatal(&Server::with(&["--no-web"]), &FATAL);
+    expect_fatal(&Server::with(&["--no-web"]), &FATAL_WITHOUT_WEB);
 }
 
 #[track_caller]

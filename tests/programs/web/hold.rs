@@ -35,6 +35,15 @@ fn in_a_talkative_room(server: &Server, guests: impl FnOnce()) -> u64 {
     })
 }
 
+/// Waits until a connection has been accepted: it is a member then.
+#[track_caller]
+fn wait_until_here(member: &mut Peer, uid: u64) {
+    let until = Instant::now() + member.deadline;
+    while !member.uids().contains(&uid) {
+        assert!(Instant::now() < until, "client {uid} is not there");
+    }
+}
+
 #[test]
 fn a_page_arrives_whole_however_much_is_said() {
     // The connection is opened before anything is sent on it, as browsers do.
@@ -57,6 +66,7 @@ fn a_silent_client_gets_its_first_relays_after_half_a_second_none_lost() {
     let mut talker = server.join();
     let begun = Instant::now();
     let mut silent = server.connect();
+    wait_until_here(&mut talker, 2);
     for nth in 0..20 {
         talker.say(format!("{nth}")).ok();
     }
@@ -79,6 +89,7 @@ fn the_first_byte_of_a_message_ends_the_hold() {
     let mut talker = server.join();
     let begun = Instant::now();
     let mut newcomer = server.connect();
+    wait_until_here(&mut talker, 2);
     talker.say("before").ok();
     newcomer.send("Message-Type query\n");
     assert_eq!(newcomer.relay().text(), "before");
@@ -87,6 +98,7 @@ fn the_first_byte_of_a_message_ends_the_hold() {
     let begun = Instant::now();
     let mut newcomer = server.connect();
     newcomer.send("Message-Type");
+    wait_until_here(&mut talker, 3);
     talker.say("again").ok();
     assert_eq!(newcomer.relay().text(), "again");
     assert!(begun.elapsed() >= Duration::from_millis(450), "{:?}", begun.elapsed());
@@ -150,6 +162,7 @@ fn what_was_held_goes_out_in_frames() {
     let server = Server::start();
     let mut talker = server.join();
     let mut web = Web::connect(server.address);
+    wait_until_here(&mut talker, 2);
     for nth in 0..10 {
         talker.say(format!("{nth}")).ok();
     }
@@ -182,6 +195,7 @@ fn held_output_slows_nobody_down_for_longer() {
     let server = Server::with(&["--queue-limit", "20k"]);
     let mut talker = server.join();
     let mut silent: Vec<Peer> = (0..3).map(|_| server.connect()).collect();
+    wait_until_here(&mut talker, 4);
     let text = "x".repeat(1_000);
     let begun = Instant::now();
     let messages: Vec<u8> = (0..200).flat_map(|id| chat(id, &text)).collect();

@@ -19,7 +19,8 @@ fn a_member_on_a_web_socket_is_a_client_as_any() {
     web.say(chat(2, "hello"));
     assert_eq!(web.response().ok().number("Message-ID"), 2);
     raw.expect(
-        "Message-Type chat\r\nFrom 2 Ann\r\nContent-Type text\r\nContent-Length 5\r\n\r\nhello",
+        "Message-Type chat\r\nFrom 2\r\nSender-Nickname Ann\r\nContent-Type text\r\n\
+         Content-Length 5\r\n\r\nhello",
     );
     raw.say_to(2, "in private").ok();
     let relay = web.relay();
