@@ -28,7 +28,7 @@ fn start(members: usize) -> Outcome<Running> {
 }
 
 #[derive(Default)]
-struct Mcmp {
+pub(crate) struct Mcmp {
     /// Each member's UID, once its first barrier is answered.
     uids: Vec<u64>,
 }
