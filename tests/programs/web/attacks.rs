@@ -109,7 +109,7 @@ fn what_another_site_posts_never_becomes_chat() {
         format!("GET / HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len}\r\n\r\n"),
         "POST / HTTP/1.1\r\n".to_owned(),
         "POST / HTTP/1.0\r\n\r\n".to_owned(),
-        format!("Message-Type chat HTTP/1.1\r\n"),
+        "Message-Type chat HTTP/1.1\r\n".to_owned(),
         format!("GET /chat HTTP/1.1\r\nHost: {host}\r\n\r\n"),
     ] {
         let mut web = Web::connect(server.address);
