@@ -48,6 +48,9 @@ use crate::sync::{Instant, Mutex, MutexGuard, give_way};
 /// bounds what is held beside the queues, and is far above what makes a system call worth it.
 const BATCH_LIMIT: usize = 256 * 1024;
 
+/// More than the header of any message, in bytes.
+const MESSAGE_HEADER_BYTES: usize = 1024;
+
 /// How many batches in a row one session flushes before another one is asked to take over.
 const ROUNDS_LIMIT: u32 = 16;
 
@@ -63,8 +66,18 @@ pub struct Limits {
     pub queue: usize,
     /// The most bytes that wait for all clients together.
     pub queue_total: usize,
+    /// The most bytes of a text.
+    pub text: usize,
     /// How long a client may take nothing, or stay over the queue limit.
     pub stall_timeout: Duration,
+}
+
+impl Limits {
+    /// How many bytes are to be added at the most before a session flushes: where queues are short,
+    /// what stands before them must be shorter.
+    fn batch(&self) -> usize {
+        BATCH_LIMIT.min(self.queue / 8)
+    }
 }
 
 /// The way out of the room.
@@ -96,7 +109,8 @@ impl Delivery {
     fn new_membership(limits: Limits) -> Arc<Membership> {
         Arc::new(Membership {
             room: Room::default(),
-            backpressure: Backpressure::new(limits.queue, limits.stall_timeout),
+            backpressure: Backpressure::new(limits.queue, limits.batch(), limits.stall_timeout),
+            largest: limits.text.saturating_add(MESSAGE_HEADER_BYTES),
             backlog: Backlog::new(limits.queue_total),
         })
     }
@@ -120,10 +134,9 @@ impl Delivery {
         &self.tools.membership.backpressure
     }
 
-    /// How many bytes are to be added at the most before [`Delivery::flush_blocking`]: where queues
-    /// are short, what stands before them must be shorter.
+    /// How many bytes are to be added at the most before [`Delivery::flush_blocking`].
     pub(crate) fn batch_limit(&self) -> usize {
-        BATCH_LIMIT.min(self.limits.queue / 2)
+        self.limits.batch()
     }
 
     /// Whether `more` bytes may be added where `unflushed` are to be flushed: what is held beside

@@ -8,13 +8,13 @@
 pub(crate) mod batch;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::fs::File;
 use std::sync::Arc;
 
 use self::batch::Batch;
 use crate::delivery::outbox::Outbox;
 use crate::ids::Uid;
 use crate::reason::{Cause, RoomError};
+use crate::stage::Fetch;
 use crate::sync::Mutex;
 use crate::text::Nickname;
 use crate::wire::{Content, Inherited, Relay};
@@ -211,7 +211,7 @@ impl Room {
     pub(crate) fn respond(
         &self,
         outbox: &Arc<Outbox>,
-        file: Option<(&Arc<File>, u64)>,
+        file: Option<(&Arc<Fetch>, u64)>,
         encode: impl FnOnce(&mut Vec<u8>),
         may_add: impl FnOnce(usize) -> bool,
     ) -> Added {
@@ -246,12 +246,6 @@ impl Room {
         let batch = std::mem::replace(&mut state.batch, empty());
         let roster = if batch.public().is_empty() { Roster::default() } else { state.roster() };
         Some((batch, roster))
-    }
-
-    /// How many clients are active, and the UID of the last one that joined, active or not.
-    pub(crate) fn population(&self) -> (usize, Uid) {
-        let state = self.state.lock();
-        (state.active.len(), Uid(state.last_uid))
     }
 
     /// The active clients at this moment.

@@ -20,7 +20,7 @@ use self::accept::Acceptor;
 use self::refuse::Refuser;
 use crate::limits::{self, Threads};
 use crate::service::{STOP_READ_LIMIT, Service};
-use crate::stage::Stage;
+use crate::stage::{Pace, Stage};
 use crate::supervisor;
 use crate::sync::Instant;
 
@@ -66,14 +66,16 @@ impl Server {
     /// Where an address cannot be listened on, or the stage's directory cannot be used.
     pub fn bind(config: Config) -> Result<Server, StartError> {
         let listeners = listen::listen(&config)?;
-        let stage =
-            Stage::open(config.stage_dir.as_deref(), config.stage_limit).map_err(|error| {
+        let pace = Pace { bytes: config.queue_limit as u64 / 2, time: config.stall_timeout };
+        let stage = Stage::open(config.stage_dir.as_deref(), config.stage_limit, pace).map_err(
+            |error| {
                 let dir = config.stage_dir.clone().unwrap_or_else(std::env::temp_dir);
                 StartError {
                     tried: format!("cannot keep shared files in {}", dir.display()),
                     error,
                 }
-            })?;
+            },
+        )?;
         let threads = Threads::new(limits::threads_by_memory_maps());
         let mut config = config;
         let open_files = limits::raise_open_files();
@@ -148,6 +150,7 @@ impl Drop for RunningServer {
             // Its session reads what has come already, and then sees the end of its input.
             outbox.socket().end_input();
         }
+        service.stage.begin_close();
         self.wait_for_clients();
         service.stage.close();
         info!("stopped");

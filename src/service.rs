@@ -51,6 +51,7 @@ impl Service {
         let limits = Limits {
             queue: config.queue_limit,
             queue_total: config.queue_total,
+            text: usize::try_from(config.max_text).unwrap_or(usize::MAX),
             stall_timeout: config.stall_timeout,
         };
         Ok(Arc::new(Service {

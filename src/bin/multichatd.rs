@@ -2,7 +2,6 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use getopts::{Matches, Options, ParsingStyle};
@@ -10,10 +9,10 @@ use log::LevelFilter;
 use multichat::args::{self, UsageError, parse_address, parse_count, parse_seconds, parse_size};
 use multichat::logging;
 use multichat::server::{Config, PORT, Server};
+use multichat::signals;
 use multichat::text::Charset;
 use multichat::web::addresses::{interfaces, invitation, reachable};
 use multichat::web::http::parse_name;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 const NAME: &str = "multichatd";
@@ -51,7 +50,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     let options = options();
-    let matches = options.parse(args::arguments()?).map_err(UsageError::from)?;
+    let matches = options.parse(args::arguments()).map_err(UsageError::from)?;
     if matches.opt_present("help") {
         return print(&help(&options));
     }
@@ -59,9 +58,11 @@ fn run() -> Result<(), Failure> {
         return print(&format!("{NAME} {}\n", env!("CARGO_PKG_VERSION")));
     }
     if let Some(argument) = matches.free.first() {
-        return Err(args::stray(argument).into());
+        return Err(stray(argument).into());
     }
     let config = config(&matches)?;
+    // Before the log begins, which may be a file that may not grow.
+    signals::survive_file_size_limit().map_err(no_signals)?;
     logging::start(log_level(&matches))
         .map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))?;
     let served = serve(config);
@@ -102,7 +103,8 @@ fn help(options: &Options) -> String {
     format!(
         "{usage}\n\
          Sizes take k, M or G (powers of 1024). The log goes to standard error;\n\
-         RUST_LOG overrides -v and -q. SIGINT or SIGTERM stops the server.\n\
+         RUST_LOG overrides -v and -q. SIGINT, SIGTERM, SIGHUP or SIGQUIT stops the\n\
+         server.\n\
          Exit status: 0 stopped, 1 cannot start, 2 wrong usage.\n"
     )
 }
@@ -120,7 +122,7 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
     };
     let mut config = Config {
         listen: Vec::new(),
-        stage_dir: args::value(matches, "stage", parse_dir)?,
+        stage_dir: args::path_value(matches, "stage", "not a directory's name")?,
         stage_limit: size("stage-limit", defaults.stage_limit)?,
         max_clients: args::value(matches, "max-clients", parse_count)?
             .unwrap_or(defaults.max_clients),
@@ -137,27 +139,35 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
         web: !matches.opt_present("no-web"),
         web_names: Vec::new(),
     };
-    for text in matches.opt_strs("web-name") {
+    for text in &matches.opt_strs("web-name") {
+        let text = args::text_argument(text)?;
         let name =
-            parse_name(&text).map_err(|what| UsageError(format!("--web-name {text}: {what}")))?;
+            parse_name(text).map_err(|what| UsageError(format!("--web-name {text}: {what}")))?;
         config.web_names.push(name);
     }
     let typed = matches.opt_strs("listen");
     let addresses = typed.iter().map(|text| {
+        let text = args::text_argument(text)?;
         parse_address(text, true).map_err(|what| UsageError(format!("--listen {text}: {what}")))
     });
     let addresses: Vec<_> = addresses.collect::<Result<_, _>>()?;
     for (address, text) in addresses.iter().zip(&typed) {
-        let found = address
-            .resolve(PORT)
-            .map_err(|error| Failure::Run(format!("cannot listen on {text}: {error}")))?;
+        let found = address.resolve_to_listen(PORT).map_err(|error| {
+            Failure::Run(format!("cannot listen on {text}: {}", args::why(&error)))
+        })?;
         config.listen.extend(found);
     }
     Ok(config)
 }
 
-fn parse_dir(text: &str) -> Result<PathBuf, &'static str> {
-    if text.is_empty() { Err("not a directory's name") } else { Ok(text.into()) }
+/// A stray argument; an address is one that was meant to be listened on.
+fn stray(argument: &str) -> UsageError {
+    let UsageError(what) = args::stray(argument);
+    let port_or_host = argument.starts_with(|c: char| c.is_ascii_digit()) || argument.contains(':');
+    match parse_address(argument, true) {
+        Ok(_) if port_or_host => UsageError(format!("{what}; to listen there: -l {argument}")),
+        _ => UsageError(what),
+    }
 }
 
 fn log_level(matches: &Matches) -> LevelFilter {
@@ -169,12 +179,19 @@ fn log_level(matches: &Matches) -> LevelFilter {
     }
 }
 
+fn no_signals(error: io::Error) -> Failure {
+    Failure::Run(format!("cannot watch for signals: {error}"))
+}
+
 fn serve(config: Config) -> Result<(), Failure> {
     // Before anything listens: a signal from here on stops the server in an orderly way.
-    let mut signals = Signals::new([SIGINT, SIGTERM])
-        .map_err(|error| Failure::Run(format!("cannot watch for signals: {error}")))?;
+    let mut signals = Signals::new(signals::stopping()).map_err(no_signals)?;
     let failed = |failure: multichat::server::StartError| {
-        Failure::Run(format!("{}: {}", failure.tried, failure.error))
+        let hint = match failure.error.kind() {
+            io::ErrorKind::AddrInUse => "; -l chooses another port (-l 8081, or -l 0 for any)",
+            _ => "",
+        };
+        Failure::Run(format!("{}: {}{hint}", failure.tried, args::why(&failure.error)))
     };
     let web = config.web;
     let server = Server::bind(config).map_err(failed)?;

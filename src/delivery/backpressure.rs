@@ -2,8 +2,8 @@
 //! [`crate`]'s promises).
 //!
 //! A queue is over from the moment more than the limit L waits in it until it has fallen to L/2 or
-//! its client is gone. What may be added to it meanwhile is a reserve that fills it to 2 L, and every
-//! client that was there has the same share of it. So a sender that floods is held once its share is
+//! its client is gone. What may be added to it meanwhile is a reserve that fills it to 2 L (less what
+//! stands unflushed in front of it already), and every client that was there has the same share of it. So a sender that floods is held once its share is
 //! used up, and everybody else goes on as if nothing were.
 //!
 //! 1. A sender is held before the body of its message is read, holding no lock, having flushed what
@@ -33,6 +33,8 @@ const RENEWED_PART: usize = 8;
 pub(crate) struct Backpressure {
     /// L: how many bytes may wait for a client before its queue is over.
     limit: usize,
+    /// How many bytes may stand unflushed in front of every queue.
+    batch_limit: usize,
     /// After how long shares begin anew: the stall timeout.
     renewal: Duration,
     pub(super) state: Mutex<State>,
@@ -54,22 +56,21 @@ struct OverQueue {
     outbox: Arc<Outbox>,
     /// Which of all such times it is.
     episode: u64,
-    /// How many clients were active when it went over, and the last of them.
-    members: usize,
-    last_member: Uid,
-    /// How many bytes each of them may add, and those who came later together.
+    /// The clients that were active when it went over, ascending.
+    members: Vec<Uid>,
+    /// How many bytes each of them may add, and all others together: those who came later, and those
+    /// who had left and whose last messages are still being read.
     share: usize,
     shared_out: Instant,
     spent: HashMap<Uid, usize>,
-    spent_by_newcomers: usize,
+    spent_by_others: usize,
 }
 
 impl OverQueue {
     fn spent_by(&mut self, sender: Uid) -> &mut usize {
-        if sender > self.last_member {
-            &mut self.spent_by_newcomers
-        } else {
-            self.spent.entry(sender).or_default()
+        match self.members.binary_search(&sender) {
+            Ok(_) => self.spent.entry(sender).or_default(),
+            Err(_) => &mut self.spent_by_others,
         }
     }
 
@@ -80,26 +81,20 @@ impl OverQueue {
     }
 
     /// Lets shares begin anew where it is time.
-    fn renew(&mut self, now: Instant, limit: usize, renewal: Duration) {
-        if now.saturating_duration_since(self.shared_out) < renewal {
+    fn renew(&mut self, now: Instant, pressure: &Backpressure) {
+        if now.saturating_duration_since(self.shared_out) < pressure.renewal {
             return;
         }
-        let part = limit / self.members.max(1) / RENEWED_PART;
-        self.share = first_share(limit, self.outbox.waiting(), self.members).max(part);
+        let part = pressure.limit / self.members.len().max(1) / RENEWED_PART;
+        self.share = pressure.share(self.outbox.waiting(), self.members.len()).max(part);
         self.shared_out = now;
         self.spent.clear();
-        self.spent_by_newcomers = 0;
+        self.spent_by_others = 0;
     }
 }
 
-/// An equal share of what may be added to a queue in which `waiting` bytes wait already.
-fn first_share(limit: usize, waiting: usize, members: usize) -> usize {
-    let reserve = limit.saturating_mul(2).saturating_sub(waiting).min(limit);
-    (reserve / members.max(1)).max(SMALLEST_SHARE)
-}
-
 /// A chat as it counts against queues that are over.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ChatCost {
     pub(crate) sender: Uid,
     /// The receiver of a private chat.
@@ -124,7 +119,7 @@ impl State {
         let mut again: Option<Instant> = None;
         let (sender, to) = (chat.sender, chat.to);
         for queue in self.over.iter_mut().filter(|queue| queue.concerns(sender, to)) {
-            queue.renew(now, pressure.limit, pressure.renewal);
+            queue.renew(now, pressure);
             let is_counted = chat.counted.contains(&queue.episode);
             if !is_counted && *queue.spent_by(chat.sender) + chat.bytes > queue.share {
                 let renewed = queue.shared_out + pressure.renewal;
@@ -145,10 +140,12 @@ impl State {
 }
 
 impl Backpressure {
-    /// `limit`: L, in bytes. `renewal`: the stall timeout.
-    pub(crate) fn new(limit: usize, renewal: Duration) -> Backpressure {
+    /// `limit`: L, in bytes. `batch_limit`: how many bytes may stand unflushed in front of every
+    /// queue. `renewal`: the stall timeout.
+    pub(crate) fn new(limit: usize, batch_limit: usize, renewal: Duration) -> Backpressure {
         Backpressure {
             limit,
+            batch_limit,
             renewal,
             state: Mutex::default(),
             count: AtomicUsize::new(0),
@@ -167,17 +164,24 @@ impl Backpressure {
         self.limit + self.limit.max(members.saturating_mul(SMALLEST_SHARE))
     }
 
+    /// An equal share, in bytes, of what may be added to a queue in which `waiting` wait already.
+    fn share(&self, waiting: usize, members: usize) -> usize {
+        let ahead = waiting.saturating_add(self.batch_limit);
+        let reserve = self.limit.saturating_mul(2).saturating_sub(ahead).min(self.limit);
+        (reserve / members.max(1)).max(SMALLEST_SHARE)
+    }
+
     /// Whether any queue is over the limit.
     pub(crate) fn is_on(&self) -> bool {
         self.count.load(Ordering::SeqCst) > 0
     }
 
-    /// Notes that the queue of a client is over the limit. `members`: how many are active, and the
-    /// last of them.
-    pub(crate) fn raise(&self, outbox: &Arc<Outbox>, members: (usize, Uid)) {
+    /// Notes that the queue of a client is over the limit. `members`: the active clients, ascending.
+    pub(crate) fn raise(&self, outbox: &Arc<Outbox>, members: impl FnOnce() -> Vec<Uid>) {
         if outbox.over().is_some() {
             return;
         }
+        let members = members();
         let mut state = self.state.lock();
         if outbox.has_left() {
             // Nobody adds to it any more.
@@ -185,15 +189,13 @@ impl Backpressure {
         }
         state.episodes += 1;
         let episode = state.episodes;
-        let (members, last_member) = members;
         state.over.push(OverQueue {
             episode,
+            share: self.share(outbox.waiting(), members.len()),
             members,
-            last_member,
-            share: first_share(self.limit, outbox.waiting(), members),
             shared_out: Instant::now(),
             spent: HashMap::new(),
-            spent_by_newcomers: 0,
+            spent_by_others: 0,
             outbox: Arc::clone(outbox),
         });
         outbox.set_over(Some(episode));

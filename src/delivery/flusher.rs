@@ -233,14 +233,14 @@ impl<'a> Offering<'a> {
     fn enqueue(&self, outbox: &Arc<Outbox>, chunks: Vec<Chunk>, held: bool) {
         let membership = &self.tools.membership;
         let backpressure = &membership.backpressure;
-        let members = membership.room.population();
-        if outbox.waiting() > backpressure.most(members.0) {
+        // Senders that are held keep to their shares, so of a reader that reads no more than this waits.
+        if outbox.waiting() > backpressure.most(membership.room.len()) + membership.largest {
             membership.disconnect(outbox, Cause::ReadTooSlowly);
             return;
         }
         let raise = |waiting| {
             if waiting > backpressure.limit() {
-                backpressure.raise(outbox, members);
+                backpressure.raise(outbox, || membership.room.uids());
             }
         };
         let unserved =

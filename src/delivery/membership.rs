@@ -26,6 +26,8 @@ pub(crate) struct Membership {
     pub(crate) room: Room,
     pub(crate) backpressure: Backpressure,
     pub(crate) backlog: Arc<Backlog>,
+    /// How long the largest relay may be, in bytes.
+    pub(crate) largest: usize,
 }
 
 impl Membership {

@@ -13,7 +13,6 @@
 //! 5. Its lock is held for bookkeeping alone: no thread is started and no socket is used under it.
 //! 6. What is for a client that is held waits, and counts, and nobody writes: until it is released.
 
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +21,7 @@ use super::backlog::Backlog;
 use super::socket::Socket;
 use super::way::{Way, WayCell};
 use crate::ids::Uid;
+use crate::stage::Fetch;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::channel::{Receiver, Sender, unbounded};
 use crate::sync::{Condvar, Mutex};
@@ -36,7 +36,7 @@ pub(crate) enum Chunk {
     /// Whole or partial messages; the bytes may be shared with other clients' queues.
     Bytes(Arc<[u8]>, Range<usize>),
     /// A staged file's bytes from `offset` to `end`, streamed from disk.
-    File { file: Arc<File>, offset: u64, end: u64 },
+    File { file: Arc<Fetch>, offset: u64, end: u64 },
 }
 
 impl Chunk {

@@ -9,6 +9,7 @@ use std::thread;
 
 use socket2::SockRef;
 
+use super::backpressure::ChatCost;
 use super::outbox::Outbox;
 use super::socket::memory::MemorySocket;
 use super::socket::{Connection, TcpSocket};
@@ -23,7 +24,7 @@ use crate::wire::{Content, Inherited, MessageType};
 const DEADLINE: Duration = Duration::from_secs(10);
 
 fn delivery(queue: usize, stall_timeout: Duration) -> Arc<Delivery> {
-    let limits = Limits { queue, queue_total: usize::MAX, stall_timeout };
+    let limits = Limits { queue, queue_total: usize::MAX, text: 65_536, stall_timeout };
     Delivery::start(limits, Threads::new(100)).unwrap()
 }
 
@@ -261,7 +262,8 @@ fn a_queue_over_its_limit_that_does_not_fall_is_cut_off_though_its_reader_reads(
 
 #[test]
 fn where_no_thread_is_left_the_spare_one_writes_for_all_in_turn() {
-    let limits = Limits { queue: 64 << 20, queue_total: usize::MAX, stall_timeout: DEADLINE };
+    let limits =
+        Limits { queue: 64 << 20, queue_total: usize::MAX, text: 65_536, stall_timeout: DEADLINE };
     let delivery = Delivery::start(limits, Threads::new(0)).unwrap();
     let (sender, _sender) = join(&delivery);
     let mut receivers: Vec<_> = (0..3).map(|_| join(&delivery)).collect();
@@ -327,7 +329,8 @@ fn a_writer_that_panics_takes_its_client_out_with_a_cause() {
 
 #[test]
 fn what_waits_for_all_together_is_bounded_and_the_one_that_took_nothing_for_longest_goes() {
-    let limits = Limits { queue: 1 << 20, queue_total: 300_000, stall_timeout: DEADLINE };
+    let limits =
+        Limits { queue: 1 << 20, queue_total: 300_000, text: 65_536, stall_timeout: DEADLINE };
     let delivery = Delivery::start(limits, Threads::new(100)).unwrap();
     let sender = join_in_memory(&delivery, &MemorySocket::default());
     let stalled: Vec<_> =
@@ -493,4 +496,42 @@ fn a_request_that_leaves_the_room_was_never_there() {
     );
     assert_eq!(delivery.room().uids(), [sender.uid()]);
     assert_eq!(delivery.membership().backlog.waiting(), 0);
+}
+
+/// How many texts of `bytes` each of `senders` may say to all in turns, before the first is held.
+fn admitted(delivery: &Delivery, senders: impl Iterator<Item = u64>, bytes: usize) -> usize {
+    let mut chats = senders.map(|uid| ChatCost::new(Uid(uid), None, bytes));
+    chats.by_ref().take_while(|chat| delivery.backpressure().admit(&mut chat.clone())).count()
+}
+
+#[test]
+fn each_member_has_a_share_and_all_others_have_one_together() {
+    // P5: "every client that was active when the queue went over has the same share of it ... those
+    // who come later have one such share together". So do those who had left, and whose last
+    // messages are still being read: a storm of short connections is made of them.
+    let limit = 800_000;
+    let delivery = delivery(limit, DEADLINE);
+    let sender = join_in_memory(&delivery, &MemorySocket::default());
+    let reader = join_in_memory(&delivery, &MemorySocket::with_capacity(1));
+    let gone: Vec<_> =
+        (0..50).map(|_| join_in_memory(&delivery, &MemorySocket::default())).collect();
+    gone.iter().for_each(|outbox| delivery.membership().leave(outbox, Cause::Reset));
+    let other = join_in_memory(&delivery, &MemorySocket::default());
+    while reader.over().is_none() {
+        say(&delivery, &sender, Some(reader.uid()), &"x".repeat(20_000), 1);
+        delivery.flush_blocking();
+    }
+    // Three are active, and a batch may stand in front of the queue.
+    let share = (2 * limit - reader.waiting() - delivery.batch_limit()) / 3;
+    let bytes = 10_000;
+    let own = |uid: Uid| std::iter::repeat(uid.0);
+    assert_eq!(admitted(&delivery, own(sender.uid()), bytes), share / bytes);
+    assert_eq!(admitted(&delivery, own(other.uid()), bytes), share / bytes);
+    assert_eq!(admitted(&delivery, gone.iter().map(|outbox| outbox.uid().0), bytes), share / bytes);
+    assert_eq!(admitted(&delivery, 1000.., bytes), 0, "newcomers share with them");
+    // What is not for this client is not held by it.
+    let mut private = ChatCost::new(sender.uid(), Some(other.uid()), 10 * limit);
+    assert!(delivery.backpressure().admit(&mut private));
+    delivery.membership().disconnect(&reader, Cause::StoppedReading);
+    assert_eq!(admitted(&delivery, own(sender.uid()).take(100), limit), 100);
 }

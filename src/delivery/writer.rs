@@ -258,9 +258,10 @@ impl Writer {
         let step = (*end - start).min(FILE_STEP);
         if step > 0 {
             // The step is at most a mebibyte, so the cast keeps all of it.
-            self.outbox.socket().send_file(file, offset, step as usize, wait)?;
+            self.outbox.socket().send_file(file.file(), offset, step as usize, wait)?;
         }
         let sent = *offset - start;
+        file.count_sent(sent);
         if *offset == *end {
             let cost = self.in_flight.pop_front().map_or(0, |chunk| chunk.cost());
             self.outbox.end_file();

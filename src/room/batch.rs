@@ -8,13 +8,13 @@
 //! [`Batch::deliver`] is the only traversal: what takes the bytes is a [`Sink`]. Pure bookkeeping: no
 //! lock, no socket, no thread.
 
-use std::fs::File;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::Roster;
 use crate::delivery::outbox::Outbox;
 use crate::ids::{FileId, Uid};
+use crate::stage::Fetch;
 use crate::web::websocket::FrameHeader;
 use crate::wire::{Inherited, Relay, Response, Status};
 
@@ -61,7 +61,7 @@ enum EntryKind {
         own: Range<usize>,
     },
     /// A staged file, behind its response's header.
-    File { file: Arc<File>, len: u64 },
+    File { file: Arc<Fetch>, len: u64 },
 }
 
 /// Which bytes go to a client, in order.
@@ -127,7 +127,7 @@ impl Batch {
     }
 
     /// The file of a segment, and how long it is.
-    pub(crate) fn file(&self, segment: &Segment) -> Option<(&Arc<File>, u64)> {
+    pub(crate) fn file(&self, segment: &Segment) -> Option<(&Arc<Fetch>, u64)> {
         let Segment::File(index) = segment else { return None };
         match &self.entries[*index].kind {
             EntryKind::File { file, len } => Some((file, *len)),
@@ -196,7 +196,7 @@ impl Batch {
     }
 
     /// Adds a file's bytes, behind its header that was added before.
-    pub(crate) fn add_file(&mut self, outbox: &Arc<Outbox>, file: Arc<File>, len: u64) {
+    pub(crate) fn add_file(&mut self, outbox: &Arc<Outbox>, file: Arc<Fetch>, len: u64) {
         self.push(outbox, EntryKind::File { file, len });
     }
 

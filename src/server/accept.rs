@@ -25,9 +25,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 /// the next one at once must find its own place free, and the closed one is to be noticed first.
 const SLOT_PATIENCE: Duration = Duration::from_millis(50);
 
-/// Where such a wait was in vain, newcomers are refused at once for that long: a crowd at the door
-/// of a full room must not keep those behind it waiting.
+/// Where such a wait was in vain, newcomers wait for less, for that long: a crowd at the door of a
+/// full room must not keep those behind it waiting.
 const IMPATIENCE: Duration = Duration::from_secs(1);
+const IMPATIENT: Duration = Duration::from_millis(5);
 
 /// Accepts clients on one address.
 pub(super) struct Acceptor {
@@ -82,7 +83,7 @@ impl Acceptor {
     fn reserve(&mut self, host: IpAddr) -> Result<(Permit, ClientSlot), AdmissionError> {
         let permit = self.service.threads.reserve_session().ok_or(AdmissionError::NoResources)?;
         let is_impatient = self.waited_in_vain.is_some_and(|last| last.elapsed() < IMPATIENCE);
-        let patience = if is_impatient { Duration::ZERO } else { SLOT_PATIENCE };
+        let patience = if is_impatient { IMPATIENT } else { SLOT_PATIENCE };
         let slot = self.service.admission.take_slot(host, patience);
         if slot.is_err() && !is_impatient {
             self.waited_in_vain = Some(Instant::now());

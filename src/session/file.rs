@@ -1,12 +1,11 @@
 //! Shared files: from the connection to the stage, and back (§2.3.3).
 
-use std::fs::File;
 use std::sync::Arc;
 
 use super::{Ending, Session};
 use crate::ids::{FileId, Uid};
-use crate::reason::{Refusal, StageError};
-use crate::stage::Arrival;
+use crate::reason::{Cause, Refusal, StageError};
+use crate::stage::{Arrival, Fetch};
 use crate::text::Extension;
 use crate::wire::client_message::parse_file_id;
 use crate::wire::{BodyKind, Content, Inherited, Response, Status};
@@ -66,6 +65,10 @@ impl<'a> Session<'a> {
         inherited: Inherited,
         body_len: u64,
     ) -> Result<Result<Arrival<'a>, StageError>, Ending> {
+        if self.input.connected().unflushed {
+            // The disk may take its time, and the stage may have no room for a while.
+            self.flush_now();
+        }
         let mut arrival = self.service.stage.begin(to);
         let mut buffer = Vec::new();
         let mut missing = body_len;
@@ -95,30 +98,53 @@ impl<'a> Session<'a> {
             self.service.delivery.room().check_receiver(to)?;
         }
         let len = arrival.bytes();
-        let id = arrival.commit(extension.clone(), self.outbox.uid())?;
+        let id = arrival.commit(extension.clone(), None, self.outbox.uid())?;
         Ok((id, len))
     }
 
     /// Sends a staged file (§2.3.3.2).
     pub(super) fn fetch(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Refusal> {
         let id = parse_file_id(body)?;
-        let (staged, file) = self.service.stage.fetch(id, self.outbox.uid())?;
+        self.service.stage.find(id, self.outbox.uid())?;
+        // Only its turn opens a file: what waits for another one takes up no room on disk.
+        if self.outbox.has_file_under_way() {
+            self.flush_now();
+        }
+        self.outbox.begin_file();
+        let fetched = self.service.stage.fetch(id, self.outbox.uid(), self.disconnect_later());
+        let is_streamed = fetched.as_ref().is_ok_and(|(staged, _)| self.is_streamed(staged.len));
+        if !is_streamed {
+            self.outbox.end_file();
+        }
+        let (staged, file) = fetched?;
         let content_type = staged.extension.as_str();
         let response = Response { content_type, ..Response::text(Status::Ok, inherited) };
-        // Only where nothing waits: what is sent like a text counts as queue like one, and a reader
-        // of many small files must not be too slow for it.
-        if staged.len <= SMALL_FILE_BYTES && self.outbox.waiting() == 0 {
+        if !is_streamed {
             let mut bytes = vec![0; usize::try_from(staged.len).unwrap_or(0)];
             self.service.stage.read(id, &file, &mut bytes)?;
             self.respond_with(&response, &bytes);
             return Ok(());
         }
-        if self.outbox.has_file_under_way() {
-            self.flush_now();
-        }
-        self.outbox.begin_file();
-        let file: (&Arc<File>, u64) = (&file, staged.len);
+        let file: (&Arc<Fetch>, u64) = (&file, staged.len);
         self.add_response(Some(file), |out| response.encode_header(staged.len, out));
         Ok(())
+    }
+
+    /// Whether a staged file is sent by the writer thread, and not like a text: that is only where
+    /// nothing waits, since a text counts as queue, and a reader of many small files must not be too
+    /// slow for it.
+    fn is_streamed(&self, len: u64) -> bool {
+        len > SMALL_FILE_BYTES || self.outbox.waiting() > 0
+    }
+
+    /// What disconnects this client where the stage needs the room of what it fetches.
+    fn disconnect_later(&self) -> impl Fn() + Send + Sync + use<> {
+        let outbox = Arc::downgrade(self.outbox);
+        let delivery = Arc::downgrade(&self.service.delivery);
+        move || {
+            if let (Some(outbox), Some(delivery)) = (outbox.upgrade(), delivery.upgrade()) {
+                delivery.membership().disconnect(&outbox, Cause::ReadTooSlowly);
+            }
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Responses, and when what was added is flushed.
 
 use std::fmt::Display;
-use std::fs::File;
 use std::sync::Arc;
 
 use log::debug;
@@ -9,6 +8,7 @@ use log::debug;
 use super::{Ending, Session};
 use crate::reason::Refusal;
 use crate::room::Added;
+use crate::stage::Fetch;
 use crate::wire::server_message::encode_refusal;
 use crate::wire::{BodyKind, Inherited, MessageError, MessageType, Response, Status};
 
@@ -68,7 +68,7 @@ impl Session<'_> {
     /// Adds a response, and behind it the bytes of a staged file, if there is one.
     pub(super) fn add_response(
         &mut self,
-        file: Option<(&Arc<File>, u64)>,
+        file: Option<(&Arc<Fetch>, u64)>,
         encode: impl Fn(&mut Vec<u8>),
     ) {
         loop {

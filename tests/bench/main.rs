@@ -107,6 +107,9 @@ fn bench() -> Outcome<()> {
     if set("PEERS").is_some() {
         bench.invite_peers();
     }
+    if mcmp::before().is_some() {
+        bench.subjects.push(mcmp::BEFORE);
+    }
     for (name, run) in CASES {
         if only.as_ref().is_none_or(|only| only.iter().any(|only| only == name)) {
             run(&mut bench).map_err(|error| format!("{name}: {error}"))?;

@@ -1,6 +1,12 @@
 //! multichatd as a subject, and the protocol that it speaks.
 
+use std::io::{BufReader, Read as _, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
+use std::{env, mem};
+
+use socket2::{Domain, Socket, Type};
 
 use multichat::ids::{MessageId, Uid};
 use multichat::text::Extension;
@@ -18,13 +24,78 @@ use super::{Outcome, fail, text};
 pub(crate) const MULTICHATD: Subject =
     Subject { name: "multichatd", is_peer: false, start, dialect: || Box::new(Mcmp::default()) };
 
+/// Another build of it, to be compared with in the same minutes: what `BENCH_BEFORE` names.
+pub(crate) const BEFORE: Subject = Subject { name: "before", start: start_before, ..MULTICHATD };
+
+/// The same with one client whose queue is over its limit all the time.
+pub(crate) const ONE_OVER: Subject =
+    Subject { name: "one over", start: start_one_over, ..MULTICHATD };
+
+/// Where the build to be compared with is, if there is one.
+pub(crate) fn before() -> Option<PathBuf> {
+    env::var_os("BENCH_BEFORE").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 fn start(members: usize) -> Outcome<Running> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_multichatd"));
-    let max_clients = (members + 1).to_string();
+    start_program(env!("CARGO_BIN_EXE_multichatd").into(), members, &[])
+}
+
+fn start_before(members: usize) -> Outcome<Running> {
+    start_program(before().ok_or("BENCH_BEFORE is not set")?, members, &[])
+}
+
+fn start_program(program: PathBuf, members: usize, options: &[&str]) -> Outcome<Running> {
+    let mut command = Command::new(program);
+    let max_clients = (members + 3).to_string();
     command
         .args(["--quiet", "--listen", "127.0.0.1:0", "--max-clients", &max_clients])
+        .args(options)
         .env_remove("RUST_LOG");
     Running::announced(command)
+}
+
+/// Two more clients: one talks to the other, which does not read, until it is held.
+fn start_one_over(members: usize) -> Outcome<Running> {
+    let patient = ["--stall-timeout", "3600"];
+    let running = start_program(env!("CARGO_BIN_EXE_multichatd").into(), members, &patient)?;
+    let (stalled, uid) = join(running.address)?;
+    let (mut talker, _) = join(running.address)?;
+    talker.set_write_timeout(Some(std::time::Duration::from_secs(1)))?;
+    let mut text = Vec::new();
+    let request = Request::Chat(Chat {
+        to: Some(Uid(uid)),
+        content_type: ContentType::Text,
+        file_name: None,
+    });
+    encode(request, 1, 60_000, &mut text);
+    text.resize(text.len() + 60_000, b'x');
+    // The server reads no more of it once the queue is over and the share is used up.
+    while talker.write_all(&text).is_ok() {}
+    // For as long as the server runs.
+    mem::forget((stalled, talker));
+    Ok(running)
+}
+
+/// A client that takes little, and its UID.
+fn join(address: SocketAddr) -> Outcome<(TcpStream, u64)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_recv_buffer_size(16 * 1024)?;
+    socket.connect(&address.into())?;
+    let mut stream = TcpStream::from(socket);
+    let mut query = Vec::new();
+    encode(Request::Query, 0, b"self".len(), &mut query);
+    query.extend_from_slice(b"self");
+    stream.write_all(&query)?;
+    let mut reader = BufReader::new(&stream);
+    let read = read_server_message(&mut reader, &mut Vec::new());
+    let len = match read.map_err(|error| format!("{error:?}"))? {
+        Some(ServerMessage::Response { len, .. }) => usize::try_from(len)?,
+        _ => return fail("no answer to a query"),
+    };
+    let mut body = vec![0; len];
+    reader.read_exact(&mut body)?;
+    let uid = multichat::wire::parse_number(body.trim_ascii()).ok_or("not a UID")?;
+    Ok((stream, uid))
 }
 
 #[derive(Default)]

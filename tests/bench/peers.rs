@@ -26,6 +26,9 @@ use super::{Outcome, fail};
 pub(crate) const PEERS: [Subject; 4] =
     [irc::NGIRCD, irc::INSPIRCD, mqtt::MOSQUITTO, nats::NATS_SERVER];
 
+/// The same work: a server that acknowledges each message, too.
+pub(crate) const ACKNOWLEDGING: Subject = nats::ACKNOWLEDGING;
+
 /// A server of files.
 pub(crate) const FILE_PEERS: [FileServer; 1] = [nginx::NGINX];
 

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::dialect::{Dialect, Frame};
 use super::generator::{Generator, STALL};
+use super::mcmp::ONE_OVER;
+use super::peers::ACKNOWLEDGING;
 use super::report::{Cell, Section, Wanted, median, ratio};
 use super::subject::{Running, Subject, own_cpu};
 use super::{Bench, Outcome, fail, text};
@@ -150,7 +152,12 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
         party.generator.settle()?;
         party.running.stop()
     };
-    let results = bench.interleave(&bench.subjects, Party::start, Party::round, end)?;
+    let mut subjects = bench.subjects.clone();
+    if subjects.iter().any(|subject| subject.name == "nats-server") {
+        subjects.push(ACKNOWLEDGING);
+    }
+    subjects.push(ONE_OVER);
+    let results = bench.interleave(&subjects, Party::start, Party::round, end)?;
     for result in &results {
         let of = |figure: fn(&Round) -> f64| median(result.rounds.iter().map(figure));
         let to_floor =
@@ -164,10 +171,22 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
         ];
         section.row(&[PAIRS.to_string()], result.name, cells, result.failure.clone());
     }
-    let nats = section.last("nats-server", 0);
-    let measured = section.last("multichatd", 0).zip(nats).map(|(own, nats)| own / nats);
-    let what = "ping-pong, 50 pairs: round trips/s".to_string();
-    bench.report.want(Wanted::at_least(what, measured, 1.0, "x nats-server"));
+    // Of figures of the same round: the rates are in the first column, the CPU in the third.
+    let compare = |column: usize, other: &str| {
+        section.last("multichatd", column).zip(section.last(other, column)).map(|(a, b)| a / b)
+    };
+    let what = |what: &str| format!("ping-pong, 50 pairs: {what}");
+    let verbose = ACKNOWLEDGING.name;
+    let (rate, cpu) = (compare(0, verbose), compare(2, verbose));
+    let one_over = compare(2, ONE_OVER.name).map(f64::recip);
+    for wanted in [
+        Wanted::at_least(what("round trips/s"), compare(0, "nats-server"), 1.0, "x nats-server"),
+        Wanted::at_least(what("round trips/s"), rate, 1.1, "x nats-server that answers, too"),
+        Wanted::at_most(what("CPU"), cpu, 0.8, "x nats-server that answers, too"),
+        Wanted::at_most(what("CPU beside one queue over its limit"), one_over, 1.2, "x without"),
+    ] {
+        bench.report.want(wanted);
+    }
     bench.report.add(section);
     Ok(())
 }

@@ -124,7 +124,7 @@ fn senders_go_on_when_the_reader_is_disconnected() {
 fn wait_for_clear(wait: impl Fn(&Backpressure, &mut ChatCost) + Send + 'static) {
     let delivery = delivery(LIMIT, 0);
     let reader = join(&delivery, &MemorySocket::default());
-    delivery.backpressure().raise(&reader, (2, Uid(2)));
+    delivery.backpressure().raise(&reader, || vec![Uid(1), Uid(2)]);
     let session = {
         let delivery = Arc::clone(&delivery);
         thread::spawn(move || {

@@ -69,7 +69,8 @@ fn delivery(queue: usize, threads: usize) -> Arc<Delivery> {
 
 /// The same, and what its stall watch is told: that thread is not started.
 fn watched_delivery(queue: usize, threads: usize) -> (Arc<Delivery>, Receiver<Weak<Outbox>>) {
-    let limits = Limits { queue, queue_total: usize::MAX, stall_timeout: STALL_TIMEOUT };
+    let limits =
+        Limits { queue, queue_total: usize::MAX, text: 65_536, stall_timeout: STALL_TIMEOUT };
     let membership = Delivery::new_membership(limits);
     let writers = Writers::start(Threads::new(threads), &membership).expect("a thread");
     let (stall_watch, told) = StallWatch::new();

@@ -1,5 +1,6 @@
-//! Chaos: clients that chat, share, fetch, half-close, reset, stall, send garbage and vanish, at
-//! random, while observers watch; and what must be true at the end whatever they did.
+//! Chaos: clients that chat, share, fetch, half-close, reset, stall, flood, storm, send garbage and
+//! vanish, at random, while observers watch and a person types a line now and then; and what must be
+//! true at the end whatever they did.
 //!
 //! Seeded: `CHAOS_SEED=…` repeats what each client does (not how the system schedules them), and
 //! `CHAOS_SECONDS=…` how long; `make chaos` runs it for a minute.
@@ -16,6 +17,14 @@ use crate::common::{LONG_DEADLINE, Peer, Server, chat, message, pattern};
 
 const CLIENTS: u64 = 24;
 const OBSERVERS: usize = 3;
+
+const QUEUE_LIMIT: u64 = 256 << 10;
+
+/// What a client may cost beside its queue: its buffers, a text that is arriving, its threads.
+const FIXED_COST: u64 = 256 << 10;
+
+/// How long an answer to the person who types may take: less than a queue can stay over its limit.
+const AT_ONCE: Duration = Duration::from_millis(1500);
 
 /// A small generator of numbers that can be repeated (xorshift).
 struct Dice(u64);
@@ -47,7 +56,7 @@ struct Client {
 impl Client {
     fn live(&mut self, server: &Server) {
         self.lives += 1;
-        match self.dice.below(10) {
+        match self.dice.below(13) {
             0..=2 => self.talk(server),
             3 => self.share_and_fetch(server),
             4 => self.end_input_early(server),
@@ -55,6 +64,9 @@ impl Client {
             6 => self.send_garbage(server),
             7 => self.stop_reading(server),
             8 => self.vanish_inside(server),
+            9 => self.shout_and_reset(server),
+            10 => self.flood(server),
+            11 => self.fetch_slowly(server),
             _ => self.talk_in_private(server),
         }
     }
@@ -149,6 +161,50 @@ impl Client {
         }
     }
 
+    /// Says something long to all, and is gone before it is answered; again and again.
+    fn shout_and_reset(&mut self, server: &Server) {
+        for nth in 0..self.dice.below(20) {
+            let mut peer = server.connect();
+            let text = format!("{} {nth} {}", self.name(), "x".repeat(20_000));
+            peer.try_send(chat(nth, text));
+            peer.reset();
+        }
+    }
+
+    /// Talks to all as fast as it can, reading its responses.
+    fn flood(&mut self, server: &Server) {
+        let mut peer = server.join();
+        peer.deadline = LONG_DEADLINE;
+        let text = |nth: u64| format!("{} flood {nth} {}", self.name(), "x".repeat(5000));
+        let texts: Vec<_> = (0..1 + self.dice.0 % 60).map(text).collect();
+        let all: Vec<u8> = (0..).zip(&texts).flat_map(|(id, text)| chat(id, text)).collect();
+        let responses = texts.len();
+        let came = thread::scope(|scope| {
+            let mut writer = peer.writer();
+            scope.spawn(move || std::io::Write::write_all(&mut writer, &all));
+            (0..responses).map(|_| peer.response()).collect::<Vec<_>>()
+        });
+        came.into_iter().for_each(|response| drop(response.ok()));
+        texts.into_iter().for_each(|text| self.confirm(text));
+    }
+
+    /// Fetches a file, reads little of it, and talks to itself meanwhile.
+    fn fetch_slowly(&mut self, server: &Server) {
+        let mut peer = server.join();
+        let id = peer.share("bin", pattern(self.number as u32, 2_000_000)).ok().number("File-ID");
+        let mut peer = server.join_with_small_buffer();
+        peer.try_send(message("Message-Type fetch\nMessage-ID 1", id.to_string()));
+        let note =
+            message(&format!("Message-Type chat\nMessage-ID 1\nTo {}", peer.uid), "x".repeat(9000));
+        let mut writer = peer.writer();
+        writer.set_write_timeout(Some(Duration::from_millis(300))).expect("set a write timeout");
+        for _ in 0..self.dice.below(60) {
+            if std::io::Write::write_all(&mut writer, &note).is_err() || !peer.read_some(1000) {
+                break;
+            }
+        }
+    }
+
     fn vanish_inside(&mut self, server: &Server) {
         let mut peer = server.connect();
         peer.try_send(
@@ -172,12 +228,29 @@ fn observe(mut peer: Peer, stop: &AtomicBool) -> Vec<String> {
     }
 }
 
+/// Says a line every tenth of a second until it is told to stop; returns how long the slowest answer
+/// took.
+fn type_lines(mut person: Peer, stop: &AtomicBool) -> Duration {
+    person.deadline = LONG_DEADLINE;
+    let clock = crossbeam_channel::tick(Duration::from_millis(100));
+    let mut slowest = Duration::ZERO;
+    while !stop.load(Ordering::SeqCst) {
+        clock.recv().expect("a clock ticks for ever");
+        let asked = Instant::now();
+        person.say("typing a line").ok();
+        slowest = slowest.max(asked.elapsed());
+        person.sync();
+    }
+    slowest
+}
+
 #[test]
 fn whatever_clients_do_order_completeness_and_the_server_remain() {
     let seed = setting("CHAOS_SEED", 20_181_016);
     let time = Duration::from_secs(setting("CHAOS_SECONDS", 3));
     eprintln!("CHAOS_SEED={seed} CHAOS_SECONDS={}", time.as_secs());
-    let server = Server::with(&["--quiet", "--stall-timeout", "1", "--queue-limit", "256k"]);
+    let server = Server::with(&["--quiet", "--stall-timeout", "3", "--queue-limit", "256k"]);
+    let before = server.memory("VmHWM");
     let idle = (server.open_files(), server.threads());
     let stop = Arc::new(AtomicBool::new(false));
     let confirmed = Confirmed::default();
@@ -188,6 +261,10 @@ fn whatever_clients_do_order_completeness_and_the_server_remain() {
                 scope.spawn(move || observe(peer, stop))
             })
             .collect();
+        let typing = {
+            let (person, stop) = (server.join(), &stop);
+            scope.spawn(move || type_lines(person, stop))
+        };
         let begun = Instant::now();
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
@@ -204,12 +281,20 @@ fn whatever_clients_do_order_completeness_and_the_server_remain() {
             .collect();
         let lives: u64 = clients.into_iter().map(|client| client.join().expect("a client")).sum();
         stop.store(true, Ordering::SeqCst);
+        let slowest = typing.join().expect("the person was answered");
+        eprintln!("the slowest answer to a line took {slowest:?}");
+        assert!(slowest < AT_ONCE, "the slowest answer to a line took {slowest:?}");
         let seen: Vec<_> =
             observers.into_iter().map(|observer| observer.join().expect("an observer")).collect();
         check(&seen, &confirmed.lock().expect("no client has panicked"));
         lives
     });
-    eprintln!("{lives} lives");
+    let grown = server.memory("VmHWM") - before;
+    eprintln!("{lives} lives, {} kB more at the peak", grown >> 10);
+    // A client has two connections at the most, of which one is being closed.
+    let connections = 2 * CLIENTS + OBSERVERS as u64 + 1;
+    let bound = connections * (2 * QUEUE_LIMIT + FIXED_COST);
+    assert!(grown < bound, "{} kB more at the peak, not {} kB", grown >> 10, bound >> 10);
 
     // Nothing is left behind: no thread, no descriptor, no file that did not arrive whole.
     server.wait_until("threads and descriptors are as before", || {

@@ -4,7 +4,10 @@ mod fake;
 mod library;
 mod pipes;
 mod reconnect;
+mod room;
 mod saving;
+mod scripts;
+mod signals;
 mod terminal;
 
 use std::path::Path;

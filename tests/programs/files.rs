@@ -3,6 +3,7 @@
 mod access;
 mod extensions;
 mod limits;
+mod room;
 mod stage;
 
 use std::fs;

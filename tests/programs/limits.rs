@@ -4,6 +4,7 @@
 mod clock;
 mod descriptors;
 mod disk;
+mod file_size;
 mod threads;
 
 use std::fs::{self, Permissions};

@@ -1,26 +1,60 @@
 //! Stopping: on a signal the server writes what is queued, for a bounded time, and ends with 0.
 
 use std::fs;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::common::{Server, chat, message, pattern};
+use crate::common::{Server, chat, message, multichatd, pattern};
+
+/// The signals that stop it.
+const STOPPING: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
+
+/// A server for which no signal is ignored, though that may be so for the tests.
+fn start_with_default_signals() -> Server {
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT,TERM,HUP,QUIT").arg(multichatd(&[]).get_program());
+    command.env_remove("RUST_LOG");
+    Server::started_by(command)
+}
 
 #[test]
-fn sigint_and_sigterm_end_it_with_status_0() {
-    // On SIGINT or SIGTERM the server stops accepting, writes what is queued, and ends with 0.
-    for signal in [Signal::INT, Signal::TERM] {
-        let mut server = Server::start();
+fn sigint_sigterm_sighup_and_sigquit_end_it_with_status_0() {
+    // P5: on SIGINT, SIGTERM, SIGHUP or SIGQUIT the server stops accepting, writes what is queued,
+    // and ends with 0. Its temporary stage does not stay behind.
+    for signal in STOPPING {
+        let mut server = start_with_default_signals();
         let mut idle = server.join();
         let mut closed = server.join();
         closed.end_input();
         closed.expect_end();
+        idle.share_to(idle.uid, "txt", "private").ok();
+        idle.relay();
         server.signal(signal);
         assert_eq!(server.wait().code(), Some(0), "{signal:?}");
         idle.expect_end();
         assert!(std::net::TcpStream::connect(server.address).is_err());
+        assert_eq!(fs::read_dir(server.temp()).unwrap().count(), 0, "{signal:?}");
+    }
+}
+
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    // `nohup` and a shell's background jobs ignore signals for what they start.
+    for (name, signal) in [("HUP", Signal::HUP), ("INT", Signal::INT), ("QUIT", Signal::QUIT)] {
+        let mut command = Command::new("env");
+        command.arg(format!("--ignore-signal={name}")).arg("--default-signal=TERM");
+        command.arg(multichatd(&[]).get_program()).env_remove("RUST_LOG");
+        let server = Server::started_by(command);
+        let mut client = server.join();
+        server.signal(signal);
+        (0..100).for_each(|nth| drop(client.say(format!("{nth}")).ok()));
+        server.signal(signal);
+        server.join().uids();
+        let log = server.stop();
+        assert_eq!(log.iter().filter(|line| line.contains("stopping")).count(), 1, "{log:#?}");
     }
 }
 

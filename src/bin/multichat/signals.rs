@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use multichat::signals::{stopping, survive_file_size_limit};
 use parking_lot::Mutex;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tempfile::NamedTempFile;
@@ -17,10 +17,11 @@ use crate::{Failure, terminal};
 /// Files that are being written under a temporary name.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// Starts the thread that waits for signals.
+/// Starts the thread that waits for signals, and lets a file that may not grow any more be an error.
 pub(crate) fn watch() -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::Run(format!("cannot watch for signals: {error}"));
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]).map_err(failed)?;
+    survive_file_size_limit().map_err(failed)?;
+    let mut signals = Signals::new(stopping()).map_err(failed)?;
     let wait = move || {
         if let Some(signal) = signals.forever().next() {
             clean_up();

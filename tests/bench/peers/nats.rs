@@ -6,7 +6,17 @@ use crate::subject::{Running, Subject};
 use crate::{Outcome, text};
 
 pub(super) const NATS_SERVER: Subject =
-    Subject { name: "nats-server", is_peer: true, start, dialect: || Box::new(Nats) };
+    Subject { name: "nats-server", is_peer: true, start, dialect: || Box::new(Nats::default()) };
+
+/// In its verbose mode it acknowledges each message, as multichatd does.
+pub(super) const ACKNOWLEDGING: Subject = Subject {
+    name: "nats-server, verbose",
+    dialect: || Box::new(Nats { is_verbose: true, ..Nats::default() }),
+    ..NATS_SERVER
+};
+
+/// How many lines of a member's hello are acknowledged.
+const HELLO_LINES: u32 = 3;
 
 fn start(_: usize) -> Outcome<Running> {
     super::start("nats-server", &["--config"], |_, port| {
@@ -20,7 +30,12 @@ fn start(_: usize) -> Outcome<Running> {
 /// The subject.
 const ROOM: &str = "room";
 
-struct Nats;
+#[derive(Default)]
+struct Nats {
+    is_verbose: bool,
+    /// How often each member was acknowledged something.
+    acknowledged: Vec<u32>,
+}
 
 fn inbox(member: usize) -> String {
     format!("m.{member}")
@@ -35,7 +50,8 @@ fn publish(subject: &str, sender: usize, number: u32, out: &mut Vec<u8>) {
 impl Dialect for Nats {
     fn hello(&mut self, member: usize, out: &mut Vec<u8>) {
         let inbox = inbox(member);
-        let options = r#"{"verbose":false,"pedantic":false,"echo":false}"#;
+        let verbose = self.is_verbose;
+        let options = format!(r#"{{"verbose":{verbose},"pedantic":false,"echo":false}}"#);
         let hello = format!("CONNECT {options}\r\nSUB {ROOM} 1\r\nSUB {inbox} 2\r\n");
         out.extend_from_slice(hello.as_bytes());
         self.barrier(member, out);
@@ -53,13 +69,36 @@ impl Dialect for Nats {
         publish(&inbox(receiver), sender, number, out);
     }
 
-    fn read<'a>(&mut self, _: usize, bytes: &'a [u8]) -> Read<'a> {
+    fn answers(&self) -> bool {
+        self.is_verbose
+    }
+
+    fn read<'a>(&mut self, member: usize, bytes: &'a [u8]) -> Read<'a> {
         let read = match bytes.first() {
             None => Err(Stop::Incomplete),
             Some(b'M') => read_text(bytes),
+            Some(b'+') if self.is_verbose => self.read_acknowledgement(member, bytes),
             Some(_) => read_line(bytes),
         };
         finish(bytes, read)
+    }
+}
+
+impl Nats {
+    fn read_acknowledgement<'a>(
+        &mut self,
+        member: usize,
+        bytes: &'a [u8],
+    ) -> Result<(Frame<'a>, usize), Stop> {
+        let mut cursor = Cursor::new(bytes);
+        cursor.literal(b"+OK\r\n")?;
+        if self.acknowledged.len() <= member {
+            self.acknowledged.resize(member + 1, 0);
+        }
+        self.acknowledged[member] += 1;
+        let number =
+            self.acknowledged[member].checked_sub(HELLO_LINES).filter(|&number| number > 0);
+        Ok((number.map_or(Frame::Other, Frame::Answer), cursor.at()))
     }
 }
 

@@ -8,9 +8,10 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use multichat::ids::{FileId, Uid};
-use multichat::stage::Stage;
+use multichat::stage::{MARK, Pace, Stage};
 use multichat::text::Extension;
 use multichat::wire::parse_number;
 
@@ -29,16 +30,16 @@ pub(crate) fn run(data: &[u8]) {
     for (name, content) in &files {
         fs::write(path(dir.path(), name), content).expect("write the file");
     }
-    let stage = Stage::open(Some(dir.path()), STAGE_LIMIT).expect("open the stage");
-    let listed: BTreeMap<Vec<u8>, FileId> = stage
-        .list(Uid(1))
-        .into_iter()
-        .map(|(id, file)| (format!("{id}.{}", file.extension.as_str()).into_bytes(), id))
-        .collect();
-    for (name, &id) in &listed {
-        assert_eq!(fetch(&stage, id), files[name.as_slice()]);
+    fs::write(dir.path().join(MARK), "").expect("mark the directory");
+    let pace = Pace { bytes: 1000, time: Duration::from_secs(1) };
+    let stage = Stage::open(Some(dir.path()), STAGE_LIMIT, pace).expect("open the stage");
+    let listed: Vec<FileId> = stage.list(Uid(1)).into_iter().map(|(id, _)| id).collect();
+    for &id in &listed {
+        let content = fetch(&stage, id);
+        let mut of_that_id = files.iter().filter(|(name, _)| number(name) == Some(id));
+        assert!(of_that_id.any(|(_, expected)| *expected == content), "file {id}");
     }
-    let oldest = listed.values().copied().min();
+    let oldest = listed.iter().copied().min();
     for (name, content) in &files {
         match fs::read(path(dir.path(), name)) {
             Ok(found) => assert_eq!(found, *content),
@@ -47,8 +48,7 @@ pub(crate) fn run(data: &[u8]) {
             // Gone to make room, the oldest first.
             Err(_) => {
                 assert_eq!(listed.len(), STAGE_LIMIT as usize / LEN, "{}", name.escape_ascii());
-                let digits = name.split(|&byte| byte == b'.').next().unwrap_or_default();
-                let id = parse_number(digits).map(FileId).expect("a File-ID");
+                let id = number(name).expect("a File-ID");
                 assert!(oldest.is_some_and(|oldest| id < oldest), "{}", name.escape_ascii());
             }
         }
@@ -66,17 +66,23 @@ fn share(stage: &Stage) {
     let mut arrival = stage.begin(None).expect("room for a file");
     arrival.write(b"new").expect("write the file");
     let extension = Extension::parse(b"jpg").expect("an extension");
-    let id = arrival.commit(extension, Uid(1)).expect("a File-ID");
+    let id = arrival.commit(extension, None, Uid(1)).expect("a File-ID");
     assert!(before.iter().all(|&other| other < id));
     assert_eq!(fetch(stage, id), b"new");
 }
 
 fn fetch(stage: &Stage, id: FileId) -> Vec<u8> {
-    let (staged, file) = stage.fetch(id, Uid(1)).expect("fetch what is listed");
+    let (staged, fetch) = stage.fetch(id, Uid(1), || ()).expect("fetch what is listed");
     let mut content = Vec::new();
-    (&*file).read_to_end(&mut content).expect("read the file");
+    fetch.file().read_to_end(&mut content).expect("read the file");
     assert_eq!(staged.len, content.len() as u64);
     content
+}
+
+/// The number that a name begins with.
+fn number(name: &[u8]) -> Option<FileId> {
+    let digits = name.split(|byte| !byte.is_ascii_digit()).next().unwrap_or_default();
+    parse_number(digits).map(FileId)
 }
 
 fn is_name(name: &[u8]) -> bool {

@@ -13,6 +13,9 @@ pub(crate) use peer::Peer;
 pub(crate) use process::{Process, multichatd};
 pub(crate) use server::Server;
 
+/// The file that makes a directory a stage.
+pub(crate) const MARK: &str = ".multichat-stage";
+
 /// How long anything may take that should come at once.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 

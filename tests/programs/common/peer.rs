@@ -310,6 +310,28 @@ impl Peer {
         }
     }
 
+    /// Reads the next response; `None` where the connection ends before it has come whole.
+    #[track_caller]
+    pub(crate) fn try_response(&mut self) -> Option<ServerMessage> {
+        let expected = || "a response, or the end".to_owned();
+        let until = Instant::now() + self.deadline;
+        loop {
+            match ServerMessage::parse(&self.got[self.taken..]) {
+                Ok(Some((message, len))) => {
+                    self.taken += len;
+                    if message.is_response() {
+                        return Some(message);
+                    }
+                }
+                Ok(None) => match self.fill(until, &expected) {
+                    Ok(true) => {}
+                    Ok(false) | Err(_) => return None,
+                },
+                Err(wrong) => self.fail(&expected, &wrong),
+            }
+        }
+    }
+
     // Requests
 
     /// Sends bytes that hold one client message, and reads its response.

@@ -1,8 +1,9 @@
 //! A server on a port of its own.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::thread;
@@ -136,6 +137,23 @@ impl Server {
     pub(crate) fn open_files_below(&self, limit: usize) -> usize {
         let dir = Path::new("/proc").join(self.process.id().to_string()).join("fd");
         (0..limit).filter(|number| dir.join(number.to_string()).is_symlink()).count()
+    }
+
+    /// How many bytes the files in a directory take up, those included that were removed and are
+    /// still open.
+    pub(crate) fn bytes_on_disk(&self, dir: &Path) -> u64 {
+        let in_dir = fs::read_dir(dir).expect("list the directory");
+        let in_dir = in_dir.filter_map(|entry| entry.ok()?.metadata().ok());
+        let fds = format!("/proc/{}/fd", self.process.id());
+        let removed = fs::read_dir(fds).expect("list the server's descriptors");
+        let removed = removed.filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let is_removed = fs::read_link(&path).ok()?.to_str()?.ends_with(" (deleted)");
+            is_removed.then(|| fs::metadata(&path).ok()).flatten()
+        });
+        let files: HashMap<u64, u64> =
+            in_dir.chain(removed).map(|found| (found.ino(), found.len())).collect();
+        files.values().sum()
     }
 
     /// How many threads it has.

@@ -2,11 +2,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 
 use rustix::process::Signal;
 use tempfile::tempdir;
 
-use crate::common::{Server, assert_same_bytes, pattern};
+use crate::common::{
+    DEADLINE, MARK, Process, Server, assert_same_bytes, message, multichatd, pattern,
+};
 
 use super::visible;
 
@@ -112,10 +116,12 @@ fn private_file_is_gone_after_kill_9_and_a_restart() {
 
 #[test]
 fn files_that_the_server_did_not_stage_are_left_alone() {
-    // The directory belongs to whoever runs the server: only what the server named is listed, and
-    // nothing else is touched.
+    // E5: in a marked directory what is not named as a staged file is, and what is no plain file, is
+    // left alone, neither listed nor counted.
     let stage = tempdir().unwrap();
-    let own = ["notes.txt", "README", "x.1.jpg", "1", "01.jpg", "-1.jpg", "0.jpg"];
+    fs::write(stage.path().join(MARK), "").unwrap();
+    let own =
+        ["notes.txt", "README", "x.1.jpg", "1", "01.jpg", "-1.jpg", "0.jpg", "3 README", "4 "];
     own.iter().for_each(|name| fs::write(stage.path().join(name), "mine").unwrap());
     fs::create_dir(stage.path().join("7.jpg")).unwrap();
     let server = start_over(stage.path());
@@ -182,4 +188,146 @@ fn staged_file_that_somebody_has_deleted_is_refused_and_the_room_goes_on() {
     assert!(!client.fetch(1).reason().is_empty());
     assert_eq!(client.share("txt", "next").ok().number("File-ID"), 2);
     assert_eq!(client.fetch(2).ok().text(), "next");
+}
+
+/// The server does not start on this directory, and says why in one line.
+#[track_caller]
+fn does_not_start_on(stage: &Path) -> String {
+    let dir = stage.to_str().expect("a path in UTF-8");
+    let mut server = Process::spawn(multichatd(&["--listen", "127.0.0.1:0", "--stage", dir]));
+    assert_eq!(server.wait(DEADLINE).code(), Some(1), "{:#?}", server.log.seen);
+    assert_eq!(server.log.seen.len(), 1, "{:#?}", server.log.seen);
+    assert!(server.log.seen[0].contains(dir), "{:#?}", server.log.seen);
+    server.log.seen[0].clone()
+}
+
+#[test]
+fn a_directory_that_is_not_the_servers_own_is_refused_and_nothing_in_it_is_touched() {
+    // E5: "A directory that holds anything and has no mark is refused at the start (status 1)".
+    let stage = tempdir().unwrap();
+    let own = ["2019.pdf", "2021.tar.gz", "3.mp4", "1.jpg", ".private.4.jpg", ".arriving.5"];
+    own.iter().for_each(|name| fs::write(stage.path().join(name), pattern(1, 1000)).unwrap());
+    let why = does_not_start_on(stage.path());
+    for part in ["not empty", MARK, "name a new or empty directory", "make that file"] {
+        assert!(why.contains(part), "{part:?} in {why}");
+    }
+    for name in own {
+        assert_eq!(fs::read(stage.path().join(name)).unwrap(), pattern(1, 1000), "{name}");
+    }
+    assert_eq!(fs::read_dir(stage.path()).unwrap().count(), own.len());
+    // As the error says: with the mark it is a stage, of an older server say.
+    fs::write(stage.path().join(MARK), "").unwrap();
+    let server = start_over(stage.path());
+    let listed = server.join().query("files").ok();
+    let ids: Vec<_> = listed.text().lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(ids, ["1", "3", "2019", "2021"]);
+}
+
+#[test]
+fn a_new_or_empty_directory_is_marked_and_can_be_used_again() {
+    // E5: "it is made if it is not there, and marked by a file `.multichat-stage`".
+    let top = tempdir().unwrap();
+    let stage = top.path().join("a/new/one");
+    for id in 1..=3 {
+        let server = start_over(&stage);
+        assert!(stage.join(MARK).is_file());
+        assert_eq!(server.join().share("txt", "content").ok().number("File-ID"), id);
+        let log = server.stop();
+        let taken_up = log.iter().any(|line| line.contains("files of an earlier run"));
+        assert_eq!(taken_up, id > 1, "{log:#?}");
+    }
+}
+
+#[test]
+fn what_is_removed_at_the_start_to_make_room_is_said_in_the_log() {
+    // Nothing is deleted without a line in the log, at a start.
+    let stage = tempdir().unwrap();
+    fs::write(stage.path().join(MARK), "").unwrap();
+    (1..=5).for_each(|id| fs::write(stage.path().join(format!("{id}.bin")), "12345").unwrap());
+    let server = Server::with(&["--stage-limit", "12", "--stage", stage.path().to_str().unwrap()]);
+    assert_eq!(visible(stage.path()), ["4.bin", "5.bin"]);
+    let log = server.stop();
+    assert!(
+        log.iter().any(|line| line.contains("WARN") && line.contains("removed: 3")),
+        "{log:#?}"
+    );
+}
+
+#[test]
+fn a_file_put_there_by_hand_never_takes_a_shared_files_id() {
+    // E4: "A File-ID for which there is a file in the directory already, whatever it is, is
+    // skipped"; E5: "Where two have the same number, the older one is the staged one".
+    for _ in 0..10 {
+        let stage = tempdir().unwrap();
+        let put = |name: &str| fs::write(stage.path().join(name), "by hand").unwrap();
+        let mut server = start_over(stage.path());
+        let mut sharer = server.join();
+        assert_eq!(sharer.share("txt", "shared").ok().number("File-ID"), 1);
+        ["1.a", "1.zip", "1 z.txt", "2.png", "3 holiday plan.pdf", "4"].into_iter().for_each(put);
+        fs::create_dir(stage.path().join("5.jpg")).unwrap();
+        assert_eq!(sharer.share("txt", "shared").ok().number("File-ID"), 6);
+        ["6.a", "6.zip"].into_iter().for_each(put);
+        server.kill();
+        let server = start_over(stage.path());
+        let mut client = server.join();
+        for id in [1, 6] {
+            assert_eq!(client.fetch(id).ok().text(), "shared", "file {id}");
+        }
+        let listed = client.query("files").ok();
+        assert_eq!(listed.text(), "1 txt 6 0\n2 png 7 0\n3 pdf 7 0\n6 txt 6 0\n");
+        assert_eq!(client.share("txt", "next").ok().number("File-ID"), 7);
+    }
+}
+
+#[test]
+fn what_was_answered_is_there_after_kill_9_and_whatever_is_there_is_whole() {
+    // In the middle of many shares, again and again in the same directory.
+    let stage = tempdir().unwrap();
+    let content = |id: u64, len: usize| pattern(id as u32, len);
+    let mut answered: Vec<(u64, usize)> = Vec::new();
+    for round in 0..4_usize {
+        let mut server = start_over(stage.path());
+        let mut reader = server.join();
+        for &(id, len) in &answered {
+            assert_same_bytes(&reader.fetch(id).ok().body, &content(len as u64, len));
+        }
+        let listed = reader.query("files").ok();
+        for line in listed.text().lines() {
+            let [id, _, len, _] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let len = len.parse().unwrap();
+            let whole = content(len as u64, len);
+            assert_same_bytes(&reader.fetch(id.parse().unwrap()).ok().body, &whole);
+        }
+        let (say, told) = mpsc::channel();
+        let server = &mut server;
+        let joined: Vec<_> = (0..4_usize).map(|_| server.join()).collect();
+        thread::scope(|scope| {
+            for (nth, mut sharer) in joined.into_iter().enumerate() {
+                let say = say.clone();
+                scope.spawn(move || {
+                    for count in 0.. {
+                        // Each length once.
+                        let len = 1000 + round * 10_000 + count * 4 + nth;
+                        let share = message(
+                            "Message-Type chat\nMessage-ID 7\nContent-Type bin",
+                            content(len as u64, len),
+                        );
+                        if !sharer.try_send(share) {
+                            return;
+                        }
+                        match sharer.try_response() {
+                            Some(response) => {
+                                say.send((response.ok().number("File-ID"), len)).unwrap();
+                            }
+                            None => return,
+                        }
+                    }
+                });
+            }
+            drop(say);
+            answered.extend(told.iter().take(50 + 20 * round));
+            server.kill();
+            answered.extend(told.iter());
+        });
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{errors, is_root, said, started_as_other_user};
-use crate::common::{Peer, Server, pattern};
+use crate::common::{MARK, Peer, Server, pattern};
 
 const CANNOT_STORE: &str = "the server could not store the file; nothing was relayed";
 
@@ -62,6 +62,13 @@ fn run(program: &str, options: &[&str], path: &Path) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
+/// How many files there are in a stage, hidden ones included, but for its mark.
+fn visible_and_hidden(stage: &Path) -> usize {
+    let entries = fs::read_dir(stage).expect("read the stage");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    names.filter(|name| name != MARK).count()
+}
+
 fn start_on(stage: &Path) -> Server {
     Server::with(&["--stage", stage.to_str().expect("UTF-8")])
 }
@@ -108,7 +115,7 @@ fn a_file_larger_than_what_is_left_of_the_disk_leaves_nothing_behind() {
     assert_eq!(tom.share("bin", &small).ok().number("File-ID"), 1);
     assert_eq!(ann.relay().number("File-ID"), 1);
     assert_eq!(ann.fetch(1).ok().body, small);
-    assert_eq!(fs::read_dir(disk.stage()).expect("read the stage").count(), 1);
+    assert_eq!(visible_and_hidden(&disk.stage()), 1);
     said_once(server);
 }
 
@@ -165,9 +172,7 @@ fn a_stage_that_is_removed_under_the_server_is_made_again() {
         let id = tom.share("bin", "before").ok().number("File-ID");
         ann.relay();
         tom.send("Message-Type chat\nMessage-ID 9\nContent-Type bin\nContent-Length 10\n\nhalf-");
-        server.wait_until("a file is arriving", || {
-            fs::read_dir(&stage).expect("read the stage").count() == 2
-        });
+        server.wait_until("a file is arriving", || visible_and_hidden(&stage) == 2);
         fs::remove_dir_all(&stage).expect("remove the stage");
         tom.send("whole");
         assert_eq!(tom.response().reason(), CANNOT_STORE);
