@@ -3,7 +3,8 @@
 //! Finds out what the newcomer speaks (`sniff`): a browser gets its page (`page`), or a WebSocket whose
 //! frames are taken off below all the rest (`frames`). Then it reads a message (`input`), has it
 //! carried out (a file each: `chat`, `file`, `query`, `nickname`), answers it (`respond`), reads the
-//! next; and ends in a way that lets the client read what it was still sent (`close`). Knows nothing of the grammar ([`crate::wire`]) and of listening.
+//! next; and ends in a way that lets the client read what it was still sent (`close`). Knows nothing
+//! of the grammar ([`crate::wire`]) and of listening.
 
 mod chat;
 mod close;
