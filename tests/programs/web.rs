@@ -4,6 +4,7 @@
 mod attacks;
 mod full;
 mod hold;
+mod invitation;
 mod request;
 mod room;
 mod socket;
