@@ -386,7 +386,7 @@ impl Stage {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod room_tests;
 #[cfg(test)]
 mod tests;

@@ -86,7 +86,7 @@ impl Sink for Offering<'_> {
             return;
         }
         match outbox.begin_offer() {
-            Way::Raw | Way::Withdrawn => self.offer_bytes(batch, outbox, segments),
+            Way::Raw => self.offer_bytes(batch, outbox, segments),
             Way::Framed => {
                 let mut framed = std::mem::take(&mut self.framed);
                 batch.frame(segments, &mut framed);
@@ -97,6 +97,8 @@ impl Sink for Offering<'_> {
                 let chunks = self.keep(batch, segments, 0);
                 self.enqueue(outbox, chunks, true);
             }
+            // It is about to be lost.
+            Way::Withdrawn => self.note_gone(outbox),
         }
     }
 

@@ -127,7 +127,7 @@ impl Outbox {
     /// The same, held until it is released.
     pub(crate) fn held(mut self) -> Outbox {
         self.way = WayCell::held();
-        self.state.get_mut().held = Some(Vec::new());
+        self.state.lock().held = Some(Vec::new());
         self
     }
 

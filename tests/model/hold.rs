@@ -43,16 +43,20 @@ fn talk(framed: bool, again: bool) {
         })
         .collect();
     let is_framed = end_hold(&delivery, &newcomer, framed, again);
-    let came = || {
-        let sent = socket.sent();
-        texts(&if is_framed && newcomer.waiting() == 0 { unframed(&sent) } else { sent })
-    };
-    while newcomer.waiting() > 0 || came().len() < 2 * TEXTS {
+    // The peer reads while others talk, and then until everything has come.
+    for _ in 0..10 {
         socket.read();
         thread::yield_now();
     }
     senders.into_iter().for_each(|sender| sender.join().expect("a sender ends"));
-    let got = came();
+    delivery.flush_blocking();
+    while newcomer.waiting() > 0 {
+        socket.read();
+        thread::yield_now();
+    }
+    newcomer.wait_drained();
+    let sent = socket.sent();
+    let got = texts(&if is_framed { unframed(&sent) } else { sent });
     for name in ["0", "1"] {
         let own: Vec<_> = got.iter().filter(|text| text.starts_with(name)).cloned().collect();
         let all: Vec<_> = (0..TEXTS).map(|nth| format!("{name}{nth}")).collect();
