@@ -16,7 +16,7 @@ use super::writer::Writers;
 use crate::ids::Uid;
 use crate::reason::{Cause, RoomError};
 use crate::room::Roster;
-use crate::room::batch::{Batch, Outcome, Segment, Sink};
+use crate::room::batch::{Batch, Form, Outcome, Segment, Sink};
 
 /// What a flush works with.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Flusher {
         };
         let mut offering = Offering::new(tools);
         batch.deliver(&roster, &mut offering);
-        if batch.public().is_empty() {
+        if batch.public(Form::Plain).is_empty() {
             self.is_crowded = false;
         } else {
             self.is_crowded = offering.talkers > 1 || offering.first_talker != self.talker;
@@ -72,10 +72,28 @@ struct Offering<'a> {
     never_there: Vec<Uid>,
     /// Segments with frames around them; kept for its buffer.
     framed: Vec<Segment>,
-    /// The batch's public bytes for all the queues that take them; made where one does.
-    shared: Option<Arc<[u8]>>,
+    /// The batch's public bytes for all the queues that take them, in either form; made where one
+    /// does.
+    shared: Shared,
     talkers: usize,
     first_talker: Option<Uid>,
+}
+
+/// Public bytes that queues share.
+#[derive(Default)]
+struct Shared {
+    plain: Option<Arc<[u8]>>,
+    extended: Option<Arc<[u8]>>,
+}
+
+impl Shared {
+    fn get(&mut self, batch: &Batch, form: Form) -> Arc<[u8]> {
+        let shared = match form {
+            Form::Plain => &mut self.plain,
+            Form::Extended => &mut self.extended,
+        };
+        Arc::clone(shared.get_or_insert_with(|| batch.public(form).into()))
+    }
 }
 
 impl Sink for Offering<'_> {
@@ -96,6 +114,9 @@ impl Sink for Offering<'_> {
             Way::Held => {
                 let chunks = self.keep(batch, segments, 0);
                 self.enqueue(outbox, chunks, true);
+                if outbox.is_lost() {
+                    self.note_gone(outbox);
+                }
             }
             // It is about to be lost.
             Way::Withdrawn => self.note_gone(outbox),
@@ -130,7 +151,7 @@ impl<'a> Offering<'a> {
             gone: Vec::new(),
             never_there: Vec::new(),
             framed: Vec::new(),
-            shared: None,
+            shared: Shared::default(),
             talkers: 0,
             first_talker: None,
         }
@@ -153,6 +174,10 @@ impl<'a> Offering<'a> {
         if !rest.is_empty() {
             let chunks = self.keep(batch, rest, skip);
             self.enqueue(outbox, chunks, false);
+            if outbox.is_lost() {
+                self.note_gone(outbox);
+                return;
+            }
         }
         self.tools.stall_watch.note(outbox);
     }
@@ -213,12 +238,12 @@ impl<'a> Offering<'a> {
                 chunks.push(Chunk::File { file: Arc::clone(file), offset: 0, end: len });
                 continue;
             }
-            if let Segment::Public(range) = segment
-                && (range.len() - skip) * 4 > batch.public().len() * 3
+            if let Segment::Public(form, range) = segment
+                && (range.len() - skip) * 4 > batch.public(*form).len() * 3
             {
                 push_copied(&mut chunks, &mut copied);
-                let shared = self.shared.get_or_insert_with(|| batch.public().into());
-                chunks.push(Chunk::Bytes(Arc::clone(shared), range.start + skip..range.end));
+                let shared = self.shared.get(batch, *form);
+                chunks.push(Chunk::Bytes(shared, range.start + skip..range.end));
             } else if let Some(bytes) = batch.bytes(segment) {
                 copied.extend_from_slice(&bytes[skip..]);
             }
@@ -235,8 +260,8 @@ impl<'a> Offering<'a> {
     fn enqueue(&self, outbox: &Arc<Outbox>, chunks: Vec<Chunk>, held: bool) {
         let membership = &self.tools.membership;
         let backpressure = &membership.backpressure;
-        // Senders that are held keep to their shares, so of a reader that reads no more than this waits.
-        if outbox.waiting() > backpressure.most(membership.room.len()) + membership.largest {
+        // Senders that are held keep to their shares: for a client that reads, no more than this waits.
+        if backpressure.is_exceeded(outbox, membership.largest) {
             membership.disconnect(outbox, Cause::ReadTooSlowly);
             return;
         }
