@@ -24,6 +24,7 @@ pub mod outbox;
 pub(crate) mod socket;
 pub(crate) mod stall;
 pub(crate) mod tcp_info;
+pub(crate) mod way;
 pub(crate) mod writer;
 
 use std::io;
@@ -34,6 +35,7 @@ use self::backlog::Backlog;
 use self::backpressure::Backpressure;
 use self::flusher::{Flusher, Tools};
 use self::membership::Membership;
+use self::outbox::Outbox;
 use self::stall::StallWatch;
 use self::writer::Writers;
 use crate::limits::Threads;
@@ -145,6 +147,15 @@ impl Delivery {
     /// the queues is never more than one message over the limit, however many add to it.
     pub(crate) fn has_room_for(&self, unflushed: usize, more: usize) -> bool {
         unflushed == 0 || unflushed + more <= self.batch_limit()
+    }
+
+    /// Ends the hold of a newcomer, which is known to be a member: what has waited goes out, in a
+    /// frame where everything does. Nothing changes for one that is not held.
+    pub(crate) fn release(&self, outbox: &Arc<Outbox>, framed: bool) {
+        if let Some(queue) = outbox.release(framed) {
+            self.tools.writers.serve(outbox, queue);
+            self.tools.stall_watch.note(outbox);
+        }
     }
 
     /// Sends what was added, or leaves it to the thread that is at it.

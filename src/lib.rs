@@ -24,10 +24,11 @@
 //! | [`text`] | nicknames, extensions, names of files, what a text may hold | I/O |
 //! | [`wire`] | the grammar, both ways, for server and client; its first lines list its files | sockets, threads, clocks, files, state |
 //! | [`reason`] | every refusal and every cause, and in `wording` the words for them | addresses, paths, errors of the system |
+//! | [`web`] | a browser's side of one connection: the HTTP request, the page, the frames of a WebSocket | sockets, threads, clocks, messages |
 //! | `admission` | places in the room: how many clients, in all and from one address | sockets |
 //! | [`stage`] | staged files, from arrival to eviction and restart; its first lines list its files | sockets, the room |
 //! | `delivery::socket`, `tcp_info` | a client as delivery sees it; what has left this host | queues, messages |
-//! | [`delivery::outbox`], `backlog` | one client's socket and queue, and whose turn it is to write; what waits for all | the room |
+//! | [`delivery::outbox`], `way`, `backlog` | one client's socket and queue, and whose turn it is to write; held, raw or framed; what waits for all | the room |
 //! | `delivery::backpressure` | which queues are over the limit, and which senders wait | sockets |
 //! | [`room`], `room::batch`, `room::history` | who is active, how others left, the one order; who gets which bytes of it, and in which form; what was said last | sockets, anything that waits |
 //! | `delivery::membership` | the three ends of a connection: leaving, being lost, being disconnected | |
@@ -36,8 +37,7 @@
 //! | [`server::Config`] | what a server is asked to be | |
 //! | `stats` | what is counted for the operator | locks |
 //! | `service` | what all sessions share | |
-//! | [`web`] | a browser's side of one connection: the HTTP request, the frames of a WebSocket | sockets, threads, clocks, messages |
-//! | `session` | one client from its first byte to its close; one kind of message a file | grammar, listening |
+//! | `session` | one client from its first byte to its close: what it speaks (`sniff`), its request (`page`), its frames (`frames`); one kind of message a file | grammar, listening |
 //! | [`server`] | listening, letting in, refusing, stopping | contents of messages |
 //! | `operator` | the operator's socket; `command` has the commands | grammar |
 //! | [`client`] | the blocking client: requests, responses, what arrives in between | terminals, flags |
@@ -68,7 +68,8 @@
 //! | A client whose own queue is over is not read | `session` |
 //! | Never more than 2 L and one message (or L and 1 KiB for each client) waits for one client, bookkeeping included; never more than `--queue-total` for all together: where more would wait, the one that has taken nothing for longest is disconnected | `delivery::flusher`, `delivery::backlog` |
 //! | A client that has taken nothing for the stall timeout is disconnected, and one that was over for as long, unless a file moves to it at L/2 in a stall timeout. Taken is what has left this host. Time in which the server did not run, or nobody wrote for the client, does not count | `delivery::stall`, `tcp_info` |
-//! | A connection takes a place until it is closed | `admission`, `delivery::socket` |
+//! | What is for a client that has said nothing yet is held for half a second, or until it is known that it does not speak HTTP. A request for a page was never anybody | `session::sniff`, [`delivery::outbox`] |
+//! | A connection takes a place until it is closed, a request for a page until its answer | `admission`, `delivery::socket` |
 //! | What a client sent whole before its connection broke counts; end of input is not end of output | `session`, `session::close` |
 //! | Memory is bounded by the limits, never by what a peer declares, and never by how many have come and gone | `session::input`, [`room`] |
 //! | The disk holds at most twice the stage's limit | [`stage`] |

@@ -8,7 +8,7 @@
 pub(crate) mod batch;
 mod history;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use self::batch::Batch;
@@ -42,9 +42,13 @@ struct State {
     /// The outboxes of `active`, as handed out last; `None` once somebody joined or left since.
     roster: Option<Roster>,
     last_uid: u64,
+    /// How many of them turned out to be requests for a page.
+    withdrawn: u64,
     left: HashMap<Uid, Cause>,
     /// The keys of `left`, the oldest first.
     left_order: VecDeque<Uid>,
+    /// UIDs of requests for a page, which were never anybody: the newest ones.
+    never_there: BTreeSet<Uid>,
     /// Those who left and whose sessions still carry out what had come before.
     leaving: HashMap<Uid, Leaving>,
     /// How many active clients get the extended form.
@@ -117,7 +121,7 @@ impl State {
         if let Some(member) = self.active.get(&uid) {
             return Ok(&member.outbox);
         }
-        if uid.0 == 0 || uid.0 > self.last_uid {
+        if uid.0 == 0 || uid.0 > self.last_uid || self.never_there.contains(&uid) {
             return Err(RoomError::NeverConnected { uid });
         }
         Err(RoomError::HasLeft { uid, cause: self.left.get(&uid).copied() })
@@ -260,6 +264,26 @@ impl Room {
         outbox.set_removed();
         state.take_out(&outbox, Cause::Removed);
         Ok(outbox)
+    }
+
+    /// Takes out of the room what turned out to be a request for a page: to others it is a UID that
+    /// has never connected. [`LEFT_LIMIT`] of them are remembered.
+    ///
+    /// Returns whether it was active.
+    pub(crate) fn withdraw(&self, outbox: &Arc<Outbox>) -> bool {
+        let uid = outbox.uid();
+        let mut state = self.state.lock();
+        if state.active.remove(&uid).is_none() {
+            return false;
+        }
+        outbox.set_left();
+        state.roster = None;
+        state.withdrawn += 1;
+        state.never_there.insert(uid);
+        if state.never_there.len() > LEFT_LIMIT {
+            state.never_there.pop_first();
+        }
+        true
     }
 
     /// The session of a client that has left has ended: those who get notices are told, behind all
@@ -478,6 +502,11 @@ impl Room {
         Added::Unflushed(state.batch.len())
     }
 
+    /// Adds a control frame for one client that gets frames.
+    pub(crate) fn add_control(&self, outbox: &Arc<Outbox>, frame: &[u8]) {
+        self.state.lock().batch.add_control(outbox, frame);
+    }
+
     /// Whether something is to be flushed.
     pub(crate) fn has_unflushed(&self) -> bool {
         !self.state.lock().batch.is_empty()
@@ -496,10 +525,10 @@ impl Room {
         Some((batch, roster))
     }
 
-    /// How many clients are active, and the UID of the last one that joined, active or not.
-    pub(crate) fn population(&self) -> (usize, Uid) {
+    /// How many clients are active, and how many have been in all: requests for a page are none.
+    pub(crate) fn population(&self) -> (usize, u64) {
         let state = self.state.lock();
-        (state.active.len(), Uid(state.last_uid))
+        (state.active.len(), state.last_uid - state.withdrawn)
     }
 
     /// How much was said since the server started.

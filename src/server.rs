@@ -85,6 +85,7 @@ impl Server {
         let mut config = config;
         let open_files = limits::raise_open_files();
         config.max_clients = allowed_clients(config.max_clients, open_files, &threads);
+        warn_of_few_places(&config);
         let refuser =
             Refuser::start(limits::refused_by_open_files(open_files)).map_err(no_thread)?;
         Ok(Server {
@@ -183,6 +184,20 @@ fn bind_control(path: &Path) -> Result<Control, StartError> {
 
 fn no_thread(error: io::Error) -> StartError {
     StartError { tried: "cannot start a thread".to_string(), error }
+}
+
+/// A page takes up to three places for a moment: a browser opens that many connections.
+const PLACES_OF_A_PAGE: usize = 3;
+
+fn warn_of_few_places(config: &Config) {
+    if config.web
+        && let Some(limit) = config.max_per_host.filter(|&limit| limit < PLACES_OF_A_PAGE)
+    {
+        warn!(
+            "--max-per-host {limit} is too few for browsers: the page takes up to \
+             {PLACES_OF_A_PAGE} places for a moment"
+        );
+    }
 }
 
 /// The number of clients that the system allows, said in the log where that is less than asked for.

@@ -13,6 +13,7 @@ use crate::limits::Threads;
 use crate::server::config::Config;
 use crate::stage::Stage;
 use crate::sync::{Condvar, Instant, Mutex};
+use crate::web::http::Names;
 use crate::wire::Timestamp;
 
 /// How long sessions go on with what their clients had already sent when the server stops.
@@ -22,6 +23,8 @@ pub(crate) const STOP_READ_LIMIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) config: Config,
+    /// Under which names browsers may come.
+    pub(crate) web_names: Names,
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) stage: Stage,
     /// The places in the room.
@@ -58,6 +61,7 @@ impl Service {
         Ok(Arc::new(Service {
             delivery: Delivery::start(limits, Arc::clone(&threads))?,
             admission: Admission::new(config.max_clients, config.max_per_host),
+            web_names: names(&config),
             config,
             stage,
             threads,
@@ -109,6 +113,12 @@ impl Service {
             }
         }
     }
+}
+
+/// The names from the command line, and this machine's own.
+fn names(config: &Config) -> Names {
+    let own = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Names::new(config.web_names.iter().cloned().chain([own]))
 }
 
 /// A session that reads messages.

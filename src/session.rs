@@ -1,27 +1,37 @@
 //! One client from its first byte to its close: the thread that reads it.
 //!
-//! Reads a message (`input`), has it carried out (a file each: `chat`, `file`, `query`, `nickname`),
-//! answers it (`respond`), reads the next; and ends in a way that lets the client read what it was
-//! still sent (`close`). Knows nothing of the grammar ([`crate::wire`]) and of listening.
+//! Finds out what the newcomer speaks (`sniff`): a browser gets its page (`page`), or a WebSocket whose
+//! frames are taken off below all the rest (`frames`). Then it reads a message (`input`), has it
+//! carried out (a file each: `chat`, `file`, `query`, `nickname`), answers it (`respond`), reads the
+//! next; and ends in a way that lets the client read what it was still sent (`close`). Knows nothing
+//! of the grammar ([`crate::wire`]) and of listening.
 
 mod chat;
 mod close;
 mod file;
+mod frames;
 mod input;
 mod nickname;
+mod page;
 mod query;
 mod respond;
+mod sniff;
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use log::{log_enabled, trace};
+use log::{info, log_enabled, trace};
 
+use self::frames::Frames;
 use self::input::Input;
+use self::sniff::Newcomer;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::socket::{Connection, cause_of};
 use crate::reason::{Cause, Fatal, Refusal};
 use crate::service::Service;
 use crate::text::Nickname;
+use crate::web::websocket::ControlFrame;
 use crate::wire::client_message::read_client_message;
 use crate::wire::{
     Accepts, Chat, ClientMessage, ContentType, Extensions, Fault, Inherited, MessageType, Parsed,
@@ -49,21 +59,47 @@ enum Ending {
     Removed,
 }
 
-/// Serves a client until it is gone. The connection is closed when the last reference is dropped.
-pub(crate) fn run(service: &Service, connection: &Connection, outbox: Arc<Outbox>) {
+/// How a connection has been served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// It was a client of the room, or nobody to be served.
+    Client,
+    /// It got an answer of HTTP, and may not have read it yet.
+    Page,
+}
+
+/// Serves a client from `host` until it is gone, or gives a browser its page. The connection is
+/// closed when the last reference is dropped.
+pub(crate) fn run(
+    service: &Service,
+    connection: &Connection,
+    outbox: Arc<Outbox>,
+    host: IpAddr,
+) -> Served {
     let leaves = LeaveOnDrop { service, outbox: &outbox };
-    let mut session = Session::new(service, connection, &outbox);
     let reading = service.begin_reading();
+    let input = match sniff::meet(service, connection, &outbox) {
+        Newcomer::Member(input) => input,
+        Newcomer::Page(answer) => {
+            drop(reading);
+            page::give(connection.stream(), &answer);
+            return Served::Page;
+        }
+        Newcomer::Gone => return Served::Client,
+    };
+    info!("client {}: joined from {host}", outbox.uid());
+    let mut session = Session::new(service, input, &outbox);
     let ending = session.converse();
     drop(reading);
     service.wait_for_readers();
     // Whatever else a session that was woken has seen.
     let ending = if outbox.is_removed() { Ending::Removed } else { ending };
-    let input_open = matches!(ending, Ending::Bye | Ending::Fatal { .. } | Ending::Stopping);
+    let input_open = session.input_open(&ending);
     session.say_last_words(ending);
     drop(leaves);
     service.delivery.flush_blocking();
     close::close(service, connection.stream(), &outbox, input_open);
+    Served::Client
 }
 
 /// Takes the client out of the room whichever way its thread ends, a panic included, and lets the
@@ -97,19 +133,8 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn new(
-        service: &'a Service,
-        connection: &'a Connection,
-        outbox: &'a Arc<Outbox>,
-    ) -> Session<'a> {
-        Session {
-            service,
-            outbox,
-            input: Input::new(connection.stream(), &service.delivery, outbox),
-            line: Vec::new(),
-            body: Vec::new(),
-            nickname: None,
-        }
+    fn new(service: &'a Service, input: Input<'a>, outbox: &'a Arc<Outbox>) -> Session<'a> {
+        Session { service, outbox, input, line: Vec::new(), body: Vec::new(), nickname: None }
     }
 
     /// Reads and carries out messages until there are no more.
@@ -207,10 +232,22 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Adds the last error, and leaves the room.
+    /// Whether the input has not ended, and then for how long the connection is read on.
+    fn input_open(&self, ending: &Ending) -> Option<Duration> {
+        let frames = self.input.frames();
+        let is_open = matches!(ending, Ending::Bye | Ending::Fatal { .. } | Ending::Stopping)
+            || frames.is_some_and(Frames::have_ended);
+        is_open.then(|| close::linger(frames.is_some()))
+    }
+
+    /// Adds the last error, leaves the room, and closes a WebSocket behind it.
     fn say_last_words(&mut self, ending: Ending) {
+        let is_lost = matches!(ending, Ending::Lost(_));
         let cause = match ending {
             Ending::Bye => Cause::SaidBye,
+            Ending::Closed if self.input.frames().is_some_and(Frames::are_violated) => {
+                Cause::Malformed
+            }
             Ending::Closed => Cause::Closed,
             Ending::Lost(cause) => cause,
             Ending::Stopping => Cause::ServerStopped,
@@ -220,7 +257,12 @@ impl<'a> Session<'a> {
                 cause
             }
         };
-        self.service.delivery.membership().leave(self.outbox, cause);
+        let delivery = &self.service.delivery;
+        delivery.membership().leave(self.outbox, cause);
+        if let Some(frames) = self.input.frames().filter(|_| !is_lost) {
+            let close = ControlFrame::close(frames.close_code(cause));
+            delivery.room().add_control(self.outbox, close.as_ref());
+        }
     }
 }
 

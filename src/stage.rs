@@ -418,7 +418,7 @@ fn remove(temporary: TempDir) -> io::Result<()> {
     temporary.close()
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(shuttle)))]
 mod room_tests;
 #[cfg(test)]
 mod tests;

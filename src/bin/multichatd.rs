@@ -1,6 +1,7 @@
 //! The server's command line: flags to a configuration, the log, and the exit status.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use getopts::{Matches, Options, ParsingStyle};
@@ -12,6 +13,8 @@ use multichat::logging;
 use multichat::server::{Config, PORT, Server};
 use multichat::signals;
 use multichat::text::Charset;
+use multichat::web::addresses::{interfaces, invitation, reachable};
+use multichat::web::http::parse_name;
 use signal_hook::iterator::Signals;
 
 const NAME: &str = "multichatd";
@@ -86,6 +89,8 @@ fn options() -> Options {
         .optopt("", "history", "public messages kept for those who come later (default 100; 0 keeps none)", "N")
         .optflag("", "ascii", "refuse text and nicknames that are not ASCII, as the draft has it")
         .optopt("", "control", "the operator's socket: commands such as kick and stop, a line each", "PATH")
+        .optflag("", "no-web", "no page for browsers: they get an error, as any stranger")
+        .optmulti("", "web-name", "a name under which browsers may come, beside IP addresses, names without a dot and *.local; may be given more than once", "NAME")
         .optflagmulti("v", "verbose", "more log (twice: every message's header)")
         .optflagmulti("q", "quiet", "warnings and errors only")
         .optflagmulti("h", "help", "print this and exit")
@@ -137,7 +142,15 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
         history: args::value(matches, "history", parse_kept)?.unwrap_or(defaults.history),
         control: args::path_value(matches, "control", "not a path")?,
         charset: if matches.opt_present("ascii") { Charset::Ascii } else { Charset::Utf8 },
+        web: !matches.opt_present("no-web"),
+        web_names: Vec::new(),
     };
+    for text in &matches.opt_strs("web-name") {
+        let text = args::text_argument(text)?;
+        let name =
+            parse_name(text).map_err(|what| UsageError(format!("--web-name {text}: {what}")))?;
+        config.web_names.push(name);
+    }
     let typed = matches.opt_strs("listen");
     let addresses = typed.iter().map(|text| {
         let text = args::text_argument(text)?;
@@ -186,18 +199,32 @@ fn serve(config: Config) -> Result<(), Failure> {
         };
         Failure::Run(format!("{}: {}{hint}", failure.tried, args::why(&failure.error)))
     };
+    let web = config.web;
     let mut server = Server::bind(config).map_err(failed)?;
     let waiting = signals.handle();
     server.on_stop(move || waiting.close());
     let addresses = server.addresses();
     let running = server.run().map_err(failed)?;
     let mut stdout = io::stdout();
-    for address in addresses {
+    for address in &addresses {
         // What started the server may not care for the line, and have closed standard output.
         let _ = writeln!(stdout, "listening on {address}");
     }
     let _ = stdout.flush();
+    if web {
+        invite(&addresses);
+    }
     signals.forever().next();
     running.stop();
     Ok(())
+}
+
+/// Says to a person at a terminal how to get in, once.
+fn invite(listening: &[SocketAddr]) {
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() {
+        // Where the system does not tell, what it listens on has to do.
+        let interfaces = interfaces().unwrap_or_default();
+        let _ = stderr.write_all(invitation(&reachable(listening, &interfaces)).as_bytes());
+    }
 }

@@ -11,6 +11,7 @@ use super::membership::Membership;
 use super::outbox::{Chunk, Outbox};
 use super::socket::{self, SLICES_LIMIT, Wait};
 use super::stall::StallWatch;
+use super::way::Way;
 use super::writer::Writers;
 use crate::ids::Uid;
 use crate::reason::{Cause, RoomError};
@@ -68,6 +69,10 @@ struct Offering<'a> {
     tools: &'a Tools,
     /// Who turned out to be gone in this batch.
     gone: Vec<Uid>,
+    /// What turned out to be a request for a page, and was never anybody.
+    never_there: Vec<Uid>,
+    /// Segments with frames around them; kept for its buffer.
+    framed: Vec<Segment>,
     /// The batch's public bytes for all the queues that take them, in either form; made where one
     /// does.
     shared: Shared,
@@ -103,6 +108,67 @@ impl Sink for Offering<'_> {
             self.note_gone(outbox);
             return;
         }
+        match outbox.begin_offer() {
+            Way::Raw => self.offer_bytes(batch, outbox, segments),
+            Way::Framed => {
+                let mut framed = std::mem::take(&mut self.framed);
+                batch.frame(segments, &mut framed);
+                self.offer_bytes(batch, outbox, &framed);
+                self.framed = framed;
+            }
+            Way::Held => {
+                let chunks = self.keep(batch, segments, 0);
+                self.enqueue(outbox, chunks, true);
+                if outbox.is_lost() {
+                    self.note_gone(outbox);
+                }
+            }
+            // It is about to be lost.
+            Way::Withdrawn => self.note_gone(outbox),
+        }
+    }
+
+    fn look_at_talkers(&mut self, talkers: &[&Arc<Outbox>], get: &[&Arc<Outbox>]) {
+        self.talkers = talkers.len();
+        self.first_talker = talkers.first().map(|outbox| outbox.uid());
+        let sockets: Vec<_> = get.iter().map(|outbox| outbox.socket()).collect();
+        for (index, cause) in socket::find_losses(&sockets) {
+            self.note_gone(get[index]);
+            self.tools.membership.mark_lost(get[index], cause);
+        }
+    }
+
+    fn outcome(&mut self, sender: Uid, to: Option<Uid>, roster: &Roster) -> Outcome {
+        if let Some(uid) = to.filter(|uid| self.never_there.contains(uid)) {
+            self.refusals += 1;
+            return Outcome::Nobody(format!("{}\n", RoomError::NeverConnected { uid }));
+        }
+        if self.gone.is_empty() {
+            return Outcome::Reached;
+        }
+        let outcome = self.outcome_beside_gone(sender, to, roster);
+        self.refusals += u64::from(matches!(outcome, Outcome::Nobody(_)));
+        outcome
+    }
+}
+
+impl<'a> Offering<'a> {
+    fn new(tools: &'a Tools) -> Offering<'a> {
+        Offering {
+            tools,
+            gone: Vec::new(),
+            never_there: Vec::new(),
+            framed: Vec::new(),
+            shared: Shared::default(),
+            talkers: 0,
+            first_talker: None,
+            bytes_out: 0,
+            refusals: 0,
+        }
+    }
+
+    /// Offers a client its segments as they are.
+    fn offer_bytes(&mut self, batch: &Batch, outbox: &Arc<Outbox>, segments: &[Segment]) {
         let mut skip = 0;
         let mut rest = segments;
         if outbox.waiting() == 0 {
@@ -120,46 +186,13 @@ impl Sink for Offering<'_> {
         }
         if !rest.is_empty() {
             let chunks = self.keep(batch, rest, skip);
-            self.enqueue(outbox, chunks);
+            self.enqueue(outbox, chunks, false);
             if outbox.is_lost() {
                 self.note_gone(outbox);
                 return;
             }
         }
         self.tools.stall_watch.note(outbox);
-    }
-
-    fn look_at_talkers(&mut self, talkers: &[&Arc<Outbox>], get: &[&Arc<Outbox>]) {
-        self.talkers = talkers.len();
-        self.first_talker = talkers.first().map(|outbox| outbox.uid());
-        let sockets: Vec<_> = get.iter().map(|outbox| outbox.socket()).collect();
-        for (index, cause) in socket::find_losses(&sockets) {
-            self.note_gone(get[index]);
-            self.tools.membership.mark_lost(get[index], cause);
-        }
-    }
-
-    fn outcome(&mut self, sender: Uid, to: Option<Uid>, roster: &Roster) -> Outcome {
-        if self.gone.is_empty() {
-            return Outcome::Reached;
-        }
-        let outcome = self.outcome_beside_gone(sender, to, roster);
-        self.refusals += u64::from(matches!(outcome, Outcome::Nobody(_)));
-        outcome
-    }
-}
-
-impl<'a> Offering<'a> {
-    fn new(tools: &'a Tools) -> Offering<'a> {
-        Offering {
-            tools,
-            gone: Vec::new(),
-            shared: Shared::default(),
-            talkers: 0,
-            first_talker: None,
-            bytes_out: 0,
-            refusals: 0,
-        }
     }
 
     /// Once a flush, not once a receiver.
@@ -172,6 +205,10 @@ impl<'a> Offering<'a> {
     }
 
     fn note_gone(&mut self, outbox: &Outbox) {
+        if outbox.is_withdrawn() {
+            self.never_there.push(outbox.uid());
+            return;
+        }
         // One that talks is found twice: when it is looked at, and when it is offered its own.
         if !self.gone.contains(&outbox.uid()) {
             self.gone.push(outbox.uid());
@@ -191,7 +228,11 @@ impl<'a> Offering<'a> {
         let cause = self.tools.membership.room.cause_of(uid);
         let others = match to {
             Some(_) => 1,
-            None => roster.iter().filter(|outbox| outbox.uid() != sender).count(),
+            None => {
+                let is_other =
+                    |other: &&Arc<Outbox>| other.uid() != sender && !other.is_withdrawn();
+                roster.iter().filter(is_other).count()
+            }
         };
         let reached = others - 1 - missed.count();
         match cause {
@@ -236,7 +277,9 @@ impl<'a> Offering<'a> {
 
     /// Queues what the socket has not taken. A client for which more would wait than ever may is
     /// disconnected.
-    fn enqueue(&self, outbox: &Arc<Outbox>, chunks: Vec<Chunk>) {
+    ///
+    /// `held`: nobody is to write it now.
+    fn enqueue(&self, outbox: &Arc<Outbox>, chunks: Vec<Chunk>, held: bool) {
         let membership = &self.tools.membership;
         let backpressure = &membership.backpressure;
         // Senders that are held keep to their shares: for a client that reads, no more than this waits.
@@ -244,11 +287,13 @@ impl<'a> Offering<'a> {
             membership.disconnect(outbox, Cause::ReadTooSlowly);
             return;
         }
-        let unserved = outbox.enqueue(chunks, |waiting| {
+        let raise = |waiting| {
             if waiting > backpressure.limit() {
                 backpressure.raise(outbox, || membership.room.uids());
             }
-        });
+        };
+        let unserved =
+            if held { outbox.enqueue_held(chunks, raise) } else { outbox.enqueue(chunks, raise) };
         if let Some(queue) = unserved {
             self.tools.writers.serve(outbox, queue);
         }
@@ -272,6 +317,17 @@ fn send_now(batch: &Batch, outbox: &Outbox, segments: &[Segment]) -> Result<(usi
         // Most clients, most of the time: no array of slices to be filled.
         let sent = outbox.socket().send(&[IoSlice::new(bytes)], Wait::No, false)?;
         return Ok(if sent == bytes.len() { (1, 0) } else { (0, sent) });
+    }
+    if let [frame, segment] = segments
+        && let (Some(header), Some(bytes)) = (batch.bytes(frame), batch.bytes(segment))
+    {
+        let slices = [IoSlice::new(header), IoSlice::new(bytes)];
+        let sent = outbox.socket().send(&slices, Wait::No, false)?;
+        return Ok(match sent.checked_sub(header.len()) {
+            None => (0, sent),
+            Some(sent) if sent < bytes.len() => (1, sent),
+            Some(_) => (2, 0),
+        });
     }
     send_slices(batch, outbox, segments)
 }

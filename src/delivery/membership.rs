@@ -41,6 +41,20 @@ impl Membership {
         self.room.join(|uid| Outbox::new(uid, socket, Arc::clone(&self.backlog)))
     }
 
+    /// The same for one of which it is not known yet what it speaks: what is for it is held.
+    pub(crate) fn join_held(&self, socket: Box<dyn Socket>) -> Arc<Outbox> {
+        self.room.join(|uid| Outbox::new(uid, socket, Arc::clone(&self.backlog)).held())
+    }
+
+    /// Takes a newcomer out of the room that was a request for a page: it was never anybody, and
+    /// what was held for it is dropped.
+    pub(crate) fn withdraw(&self, outbox: &Arc<Outbox>) {
+        if self.room.withdraw(outbox) {
+            outbox.set_withdrawn();
+            self.backpressure.clear(outbox);
+        }
+    }
+
     /// Takes a client out of the room, with the cause that later senders are told; the first cause
     /// wins. What was queued for it before is still its own.
     pub(crate) fn leave(&self, outbox: &Arc<Outbox>, cause: Cause) {

@@ -11,6 +11,7 @@
 //! 3. Adding never blocks: what is too much is for [`super::backpressure`] to say.
 //! 4. Once lost, an outbox takes nothing more and nobody waits for it.
 //! 5. Its lock is held for bookkeeping alone: no thread is started and no socket is used under it.
+//! 6. What is for a client that is held waits, and counts, and nobody writes: until it is released.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,11 +19,13 @@ use std::time::Duration;
 
 use super::backlog::Backlog;
 use super::socket::Socket;
+use super::way::{Way, WayCell};
 use crate::ids::Uid;
 use crate::stage::Fetch;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::channel::{Receiver, Sender, unbounded};
 use crate::sync::{Condvar, Mutex};
+use crate::web::websocket::FrameHeader;
 
 /// What a chunk costs beside its bytes: its place in the channel, and the allocation of its bytes.
 const CHUNK_COST: usize = 96;
@@ -47,6 +50,21 @@ impl Chunk {
             Chunk::File { .. } => CHUNK_COST,
         }
     }
+
+    /// How many bytes of it are to be sent.
+    fn len(&self) -> u64 {
+        match self {
+            Chunk::Bytes(_, range) => range.len() as u64,
+            Chunk::File { offset, end, .. } => end - offset,
+        }
+    }
+
+    /// The header of a frame around `chunks`.
+    fn header_of(chunks: &[Chunk]) -> Chunk {
+        let header = FrameHeader::binary(chunks.iter().map(Chunk::len).sum());
+        let bytes = header.as_ref();
+        Chunk::Bytes(bytes.into(), 0..bytes.len())
+    }
 }
 
 /// One client's socket and queue.
@@ -56,6 +74,7 @@ pub struct Outbox {
     socket: Box<dyn Socket>,
     /// What waits for all clients together.
     backlog: Arc<Backlog>,
+    way: WayCell,
     /// How many bytes wait, bookkeeping included; changed under the lock of `state` alone.
     waiting: AtomicUsize,
     /// Whether nothing can be written any more.
@@ -88,6 +107,8 @@ pub struct Outbox {
 struct State {
     /// The writer thread's queue, while there is a writer thread.
     queue: Option<Sender<Chunk>>,
+    /// What waits while the client is held; `None` while it is not.
+    held: Option<Vec<Chunk>>,
     /// Whether a file is on its way: one at a time to one client.
     file_under_way: bool,
 }
@@ -99,6 +120,7 @@ impl Outbox {
             uid,
             socket,
             backlog,
+            way: WayCell::raw(),
             waiting: AtomicUsize::new(0),
             lost: AtomicBool::new(false),
             disconnected: AtomicBool::new(false),
@@ -113,6 +135,13 @@ impl Outbox {
             state: Mutex::default(),
             changed: Condvar::new(),
         }
+    }
+
+    /// The same, held until it is released.
+    pub(crate) fn held(mut self) -> Outbox {
+        self.way = WayCell::held();
+        self.state.lock().held = Some(Vec::new());
+        self
     }
 
     /// The client that it belongs to.
@@ -133,6 +162,16 @@ impl Outbox {
     /// Whether nothing can be written any more.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
+    }
+
+    /// How what is offered now goes out. For the flusher alone.
+    pub(crate) fn begin_offer(&self) -> Way {
+        self.way.begin_offer()
+    }
+
+    /// Whether it was a request for a page, which was never anybody in the room.
+    pub(crate) fn is_withdrawn(&self) -> bool {
+        self.way.get() == Way::Withdrawn
     }
 
     /// Whether the server has ended the connection.
@@ -259,17 +298,99 @@ impl Outbox {
         if self.is_lost() {
             return None;
         }
+        self.add(&mut state, chunks, before_writing)
+    }
+
+    /// The same for a client that was held when that was looked at: it may have been released since.
+    pub(crate) fn enqueue_held(
+        self: &Arc<Outbox>,
+        mut chunks: Vec<Chunk>,
+        before_writing: impl FnOnce(usize),
+    ) -> Option<Receiver<Chunk>> {
+        let mut state = self.state.lock();
+        if self.is_lost() || chunks.is_empty() {
+            return None;
+        }
+        if state.held.is_none() {
+            match self.way.begin_offer() {
+                Way::Framed => chunks.insert(0, Chunk::header_of(&chunks)),
+                Way::Held | Way::Raw | Way::Withdrawn => {}
+            }
+            return self.add(&mut state, chunks, before_writing);
+        }
+        self.count(&chunks, before_writing);
+        state.held.get_or_insert_default().extend(chunks);
+        None
+    }
+
+    /// Ends the hold: what waits goes out as it is, or in a frame. The result is as with
+    /// [`Outbox::enqueue`]. For the session alone.
+    pub(crate) fn release(self: &Arc<Outbox>, framed: bool) -> Option<Receiver<Chunk>> {
+        let mut state = self.state.lock();
+        let mut held = state.held.take()?;
+        if framed {
+            self.way.set_framed();
+        } else {
+            self.way.set_raw(held.is_empty());
+        }
+        if self.is_lost() || held.is_empty() {
+            return None;
+        }
+        if framed {
+            let header = Chunk::header_of(&held);
+            self.count(std::slice::from_ref(&header), |_| {});
+            held.insert(0, header);
+        }
+        let (queue, unserved) = unbounded();
+        for chunk in held {
+            // The other end is here.
+            let _ = queue.send(chunk);
+        }
+        state.queue = Some(queue);
+        Some(unserved)
+    }
+
+    /// Holds again what comes from here on; `false` where something was written already. For the
+    /// session alone.
+    pub(crate) fn hold_again(&self) -> bool {
+        let mut state = self.state.lock();
+        let is_held = !self.is_lost() && self.way.hold_again();
+        if is_held {
+            state.held = Some(Vec::new());
+        }
+        is_held
+    }
+
+    /// Notes that it was a request for a page; then it is lost.
+    pub(crate) fn set_withdrawn(&self) {
+        let state = self.state.lock();
+        self.way.set_withdrawn();
+        drop(state);
+        self.set_lost();
+    }
+
+    /// Counts what is about to wait.
+    fn count(self: &Arc<Outbox>, chunks: &[Chunk], before_writing: impl FnOnce(usize)) {
+        let cost: usize = chunks.iter().map(Chunk::cost).sum();
+        let waiting = self.waiting.load(Ordering::Acquire) + cost;
+        self.waiting.store(waiting, Ordering::Release);
+        self.backlog.add(self, waiting == cost, cost);
+        before_writing(waiting);
+    }
+
+    fn add(
+        self: &Arc<Outbox>,
+        state: &mut State,
+        chunks: Vec<Chunk>,
+        before_writing: impl FnOnce(usize),
+    ) -> Option<Receiver<Chunk>> {
         let mut unserved = None;
         let queue = state.queue.get_or_insert_with(|| {
             let (sender, receiver) = unbounded();
             unserved = Some(receiver);
             sender
         });
-        let cost: usize = chunks.iter().map(Chunk::cost).sum();
-        let waiting = self.waiting.load(Ordering::Acquire) + cost;
-        self.waiting.store(waiting, Ordering::Release);
-        self.backlog.add(self, waiting == cost, cost);
-        before_writing(waiting);
+        self.count(&chunks, before_writing);
         for chunk in chunks {
             // The writer thread drops its end only after taking the queue out of `state`.
             let _ = queue.send(chunk);
@@ -314,6 +435,7 @@ impl Outbox {
         let mut state = self.state.lock();
         self.lost.store(true, Ordering::Release);
         state.queue = None;
+        state.held = None;
         let dropped = self.waiting.swap(0, Ordering::AcqRel);
         if dropped > 0 {
             self.backlog.remove(self.uid, true, dropped);

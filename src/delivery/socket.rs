@@ -25,7 +25,7 @@ use socket2::SockRef;
 use super::tcp_info::{SocketStats, TcpInfo};
 use crate::admission::ClientSlot;
 use crate::reason::Cause;
-use crate::sync::Instant;
+use crate::sync::{Instant, Mutex};
 
 /// The most slices of one system call, of the kernel's 1,024: more bring nothing.
 pub(crate) const SLICES_LIMIT: usize = 64;
@@ -93,14 +93,25 @@ pub(crate) struct Origin {
 pub(crate) struct Connection {
     // In this order: the connection is closed first.
     stream: TcpStream,
-    _slot: ClientSlot,
+    slot: Mutex<Option<ClientSlot>>,
     origin: Origin,
 }
 
 impl Connection {
     pub(crate) fn new(stream: TcpStream, slot: ClientSlot, peer: SocketAddr) -> Arc<Connection> {
+        let slot = Mutex::new(Some(slot));
         let origin = Origin { peer, since: Instant::now() };
-        Arc::new(Connection { stream, _slot: slot, origin })
+        Arc::new(Connection { stream, slot, origin })
+    }
+
+    /// Gives the place back already: what is still written is no client's.
+    pub(crate) fn give_back_place(&self) {
+        drop(self.slot.lock().take());
+    }
+
+    /// When it was accepted.
+    pub(crate) fn accepted(&self) -> Instant {
+        self.origin.since
     }
 
     /// The connection as its session reads it.
@@ -230,6 +241,23 @@ pub(crate) fn wait_writable<'a>(sockets: impl Iterator<Item = &'a dyn Socket>, l
     };
     // What interrupts it is as good a reason to look again.
     let _ = poll(&mut polled, Some(&limit));
+}
+
+/// Waits until something can be read, the end of input included; `false` if nothing can until then.
+pub(crate) fn wait_readable(stream: &TcpStream, until: Instant) -> bool {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let limit = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        match poll(&mut [PollFd::new(stream, PollFlags::IN)], Some(&limit)) {
+            Ok(0) => return false,
+            Err(Errno::INTR) => {}
+            // What is wrong, a read will say.
+            Ok(_) | Err(_) => return true,
+        }
+    }
 }
 
 /// Which of these clients are gone, by their index, and how each has left: what a send to each of

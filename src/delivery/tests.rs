@@ -16,8 +16,9 @@ use super::socket::{Connection, TcpSocket};
 use super::*;
 use crate::admission::Admission;
 use crate::ids::{MessageId, Uid};
-use crate::reason::Cause;
+use crate::reason::{Cause, RoomError};
 use crate::room::{Added, ChatToAdd};
+use crate::web::websocket::FrameHeader;
 use crate::wire::{Content, Inherited, MessageType};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -377,6 +378,137 @@ fn tiny_texts_count_with_what_they_cost_to_keep() {
     let bytes = 1000 * relay.len() - 1;
     assert!(stalled.waiting() >= bytes + 999 * 64, "{} of {bytes}", stalled.waiting());
     assert_eq!(delivery.membership().backlog.waiting(), stalled.waiting());
+}
+
+/// A newcomer in memory of which it is not known yet what it speaks.
+fn join_held(delivery: &Delivery, socket: &MemorySocket) -> Arc<Outbox> {
+    delivery.membership().join_held(Box::new(socket.clone()))
+}
+
+#[test]
+fn what_is_for_a_newcomer_is_held_until_it_is_released() {
+    let delivery = delivery(1 << 20, DEADLINE);
+    let socket = MemorySocket::default();
+    let (sender, newcomer) =
+        (join_in_memory(&delivery, &MemorySocket::default()), join_held(&delivery, &socket));
+    say(&delivery, &sender, None, "one", 1);
+    delivery.flush_blocking();
+    say(&delivery, &sender, Some(newcomer.uid()), "two", 2);
+    delivery.flush_blocking();
+    assert_eq!(text_of(&socket), "");
+    assert!(newcomer.waiting() > 0);
+    delivery.release(&newcomer, false);
+    newcomer.wait_drained();
+    say(&delivery, &sender, None, "three", 3);
+    delivery.flush_blocking();
+    newcomer.wait_drained();
+    assert_eq!(texts(&text_of(&socket)), ["one", "two", "three"]);
+    assert!(!newcomer.hold_again(), "something was written");
+    assert_eq!(delivery.membership().backlog.waiting(), 0);
+}
+
+#[test]
+fn what_was_held_goes_out_in_one_frame_and_then_each_offer_in_one() {
+    let delivery = delivery(1 << 20, DEADLINE);
+    let socket = MemorySocket::default();
+    let (sender, newcomer) =
+        (join_in_memory(&delivery, &MemorySocket::default()), join_held(&delivery, &socket));
+    // Released where nothing was for it, it can be held again.
+    delivery.release(&newcomer, false);
+    assert!(newcomer.hold_again());
+    let relay = |text: &str| {
+        let len = text.len();
+        format!(
+            "Message-Type chat\r\nFrom 1\r\nContent-Type text\r\nContent-Length {len}\r\n\r\n{text}"
+        )
+    };
+    let framed = |payload: &str| {
+        let header = FrameHeader::binary(payload.len() as u64);
+        [header.as_ref(), payload.as_bytes()].concat()
+    };
+    for text in ["one", "two"] {
+        say(&delivery, &sender, None, text, 1);
+        delivery.flush_blocking();
+    }
+    delivery.release(&newcomer, true);
+    newcomer.wait_drained();
+    let mut expected = framed(&(relay("one") + &relay("two")));
+    assert_eq!(socket.sent().escape_ascii().to_string(), expected.escape_ascii().to_string());
+    // Several messages of one batch are one frame; a control frame stands between two.
+    say(&delivery, &sender, None, "three", 1);
+    say(&delivery, &sender, None, "four", 1);
+    delivery.room().add_control(&newcomer, b"pong");
+    say(&delivery, &sender, None, "five", 1);
+    delivery.flush_blocking();
+    newcomer.wait_drained();
+    expected.extend(framed(&(relay("three") + &relay("four"))));
+    expected.extend(b"pong");
+    expected.extend(framed(&relay("five")));
+    assert_eq!(socket.sent().escape_ascii().to_string(), expected.escape_ascii().to_string());
+}
+
+#[test]
+fn a_frame_whose_header_the_socket_takes_in_part_goes_on_behind_it() {
+    let delivery = delivery(1 << 20, DEADLINE);
+    for capacity in [1, 2, 3, 4, 5, 50] {
+        let socket = MemorySocket::with_capacity(capacity);
+        let (sender, newcomer) =
+            (join_in_memory(&delivery, &MemorySocket::default()), join_held(&delivery, &socket));
+        delivery.release(&newcomer, true);
+        for text in ["x".repeat(200), "y".repeat(70_000)] {
+            say(&delivery, &sender, Some(newcomer.uid()), &text, 1);
+            delivery.flush_blocking();
+        }
+        while newcomer.waiting() > 0 {
+            socket.read();
+            thread::yield_now();
+        }
+        let (sent, mut payload) = (socket.sent(), Vec::new());
+        let mut rest = &sent[..];
+        while let [0x82, length, ..] = rest {
+            let (start, len) = match length {
+                126 => (4, usize::from(u16::from_be_bytes([rest[2], rest[3]]))),
+                127 => (10, u64::from_be_bytes(rest[2..10].try_into().unwrap()) as usize),
+                len => (2, usize::from(*len)),
+            };
+            payload.extend_from_slice(&rest[start..start + len]);
+            rest = &rest[start + len..];
+        }
+        assert!(rest.is_empty(), "{capacity}: no frame: {}", rest.escape_ascii());
+        let text = String::from_utf8(payload).unwrap();
+        assert_eq!(texts(&text), [&*"x".repeat(200), &*"y".repeat(70_000)], "{capacity}");
+    }
+}
+
+#[test]
+fn a_request_that_leaves_the_room_was_never_there() {
+    let delivery = delivery(1 << 20, DEADLINE);
+    let sockets: [MemorySocket; 2] = Default::default();
+    let sender = join_in_memory(&delivery, &sockets[0]);
+    let newcomer = join_held(&delivery, &sockets[1]);
+    say(&delivery, &sender, None, "held", 1);
+    delivery.flush_blocking();
+    // Within a batch that is for it.
+    say(&delivery, &sender, Some(newcomer.uid()), "in private", 2);
+    say(&delivery, &sender, None, "to all", 3);
+    delivery.membership().withdraw(&newcomer);
+    delivery.flush_blocking();
+    let told = text_of(&sockets[0]);
+    assert!(told.contains("Status Error\r\nMessage-Type chat\r\nMessage-ID 2\r\n"), "{told}");
+    let never = format!("{}\n", RoomError::NeverConnected { uid: newcomer.uid() });
+    assert!(told.contains(&never), "{told}");
+    assert_eq!(told.matches("Status Ok").count(), 2, "{told}");
+    assert!(!told.contains("has left"), "{told}");
+    assert_eq!(text_of(&sockets[1]), "");
+    assert_eq!(
+        delivery.room().check_receiver(newcomer.uid()),
+        delivery
+            .room()
+            .check_receiver(Uid(9))
+            .map_err(|_| RoomError::NeverConnected { uid: newcomer.uid() })
+    );
+    assert_eq!(delivery.room().uids(), [sender.uid()]);
+    assert_eq!(delivery.membership().backlog.waiting(), 0);
 }
 
 /// How many texts of `bytes` each of `senders` may say to all in turns, before the first is held.

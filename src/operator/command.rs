@@ -224,7 +224,7 @@ fn who(service: &Service) -> String {
 fn stats(service: &Service) -> String {
     let membership = service.delivery.membership();
     let room = service.delivery.room();
-    let (clients, Uid(clients_total)) = room.population();
+    let (clients, clients_total) = room.population();
     let Said { public, private, deliveries } = room.said();
     let (files, bytes_staged) = service.stage.staged();
     let stats = &membership.stats;

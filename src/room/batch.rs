@@ -15,6 +15,7 @@ use super::Roster;
 use crate::delivery::outbox::Outbox;
 use crate::ids::{FileId, Uid};
 use crate::stage::Fetch;
+use crate::web::websocket::FrameHeader;
 use crate::wire::{Extra, Inherited, Notice, Relay, Response, Status};
 
 /// In which form a client gets relays.
@@ -78,6 +79,8 @@ enum EntryKind {
     Left,
     /// A private relay or a response, encoded: a range of the private buffer.
     Bytes(Range<usize>),
+    /// A control frame: a range of the private buffer.
+    Control(Range<usize>),
     /// The response to a chat.
     ChatResponse {
         inherited: Inherited,
@@ -104,6 +107,10 @@ pub(crate) enum Segment {
     Private(Range<usize>),
     /// A part of the buffer of responses that were encoded late.
     Late(Range<usize>),
+    /// A control frame: a part of the private buffer that is in no frame.
+    Control(Range<usize>),
+    /// The header of a frame around the segments behind it, up to a control frame or the end.
+    Frame(FrameHeader),
     /// The entry with this index is a file.
     File(usize),
 }
@@ -151,10 +158,11 @@ impl Batch {
     }
 
     /// The bytes of a segment; `None` for a file.
-    pub(crate) fn bytes(&self, segment: &Segment) -> Option<&[u8]> {
+    pub(crate) fn bytes<'a>(&'a self, segment: &'a Segment) -> Option<&'a [u8]> {
         match segment {
             Segment::Public(form, range) => Some(&self.public(*form)[range.clone()]),
-            Segment::Private(range) => Some(&self.private[range.clone()]),
+            Segment::Private(range) | Segment::Control(range) => Some(&self.private[range.clone()]),
+            Segment::Frame(header) => Some(header.as_ref()),
             Segment::Late(range) => Some(&self.late[range.clone()]),
             Segment::File(_) => None,
         }
@@ -172,6 +180,22 @@ impl Batch {
         match &self.entries[*index].kind {
             EntryKind::File { file, len } => Some((file, *len)),
             _ => None,
+        }
+    }
+
+    /// Puts a header in front of all that goes out as data, in as few frames as possible.
+    pub(crate) fn frame(&self, segments: &[Segment], framed: &mut Vec<Segment>) {
+        framed.clear();
+        let is_control = |segment: &Segment| matches!(segment, Segment::Control(_));
+        for run in segments.chunk_by(|a, b| !is_control(a) && !is_control(b)) {
+            let len_of = |segment| match self.file(segment) {
+                Some((_, len)) => len,
+                None => self.bytes(segment).map_or(0, |bytes| bytes.len() as u64),
+            };
+            if !run.iter().any(is_control) {
+                framed.push(Segment::Frame(FrameHeader::binary(run.iter().map(len_of).sum())));
+            }
+            framed.extend_from_slice(run);
         }
     }
 
@@ -242,6 +266,13 @@ impl Batch {
         let start = self.private.len();
         encode(&mut self.private);
         self.push(outbox, EntryKind::Bytes(start..self.private.len()));
+    }
+
+    /// Adds a control frame for one client that gets frames.
+    pub(crate) fn add_control(&mut self, outbox: &Arc<Outbox>, frame: &[u8]) {
+        let start = self.private.len();
+        self.private.extend_from_slice(frame);
+        self.push(outbox, EntryKind::Control(start..self.private.len()));
     }
 
     /// Adds a file's bytes, behind its header that was added before.
@@ -421,6 +452,10 @@ impl Batch {
                 EntryKind::Bytes(range) => {
                     push(segments, until(entry.place));
                     push(segments, Segment::Private(range.clone()));
+                }
+                EntryKind::Control(range) => {
+                    push(segments, until(entry.place));
+                    segments.push(Segment::Control(range.clone()));
                 }
                 EntryKind::ChatResponse { start, .. } => {
                     push(segments, until(*start));

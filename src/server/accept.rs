@@ -6,17 +6,17 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, error, info, warn};
+use log::{debug, error, warn};
 
-use super::refuse::{self, Refuser};
+use super::refuse::{self, Reason, Refuser};
 use crate::admission::ClientSlot;
 use crate::delivery::outbox::Outbox;
 use crate::delivery::socket::{Connection, TcpSocket};
 use crate::limits::{Permit, STACK_BYTES};
 use crate::logging::LogThrottle;
-use crate::reason::{AdmissionError, Cause, Fatal};
+use crate::reason::{AdmissionError, Cause};
 use crate::service::Service;
-use crate::session;
+use crate::session::{self, Served};
 use crate::sync::{Instant, thread};
 
 /// How long to wait before another attempt where the system cannot accept a connection.
@@ -98,7 +98,7 @@ impl Acceptor {
         if let Some(words) = self.service.admission.ban_of(host) {
             debug!("a client from {host} is refused: it is banned");
             self.service.delivery.membership().stats.count_refusals(1);
-            self.refuser.refuse(stream, &words);
+            self.refuser.refuse(stream, Reason::Banned(words), self.service.config.web);
             return;
         }
         match self.reserve(host) {
@@ -110,7 +110,7 @@ impl Acceptor {
                     warn!("newcomers are refused: {reason}");
                 }
                 self.service.delivery.membership().stats.count_refusals(1);
-                self.refuser.refuse(stream, &Fatal::Admission(reason));
+                self.refuser.refuse(stream, Reason::Admission(reason), self.service.config.web);
             }
         }
     }
@@ -121,7 +121,9 @@ impl Acceptor {
         let connection = Connection::new(stream, slot, peer);
         // Here and not in the client's own thread, so that UIDs follow the order of connecting.
         let socket = Box::new(TcpSocket::new(Arc::clone(&connection)));
-        let outbox = service.delivery.membership().join(socket);
+        let membership = service.delivery.membership();
+        let outbox =
+            if service.config.web { membership.join_held(socket) } else { membership.join(socket) };
         if service.is_stopping() {
             outbox.socket().end_input();
         }
@@ -129,10 +131,12 @@ impl Acceptor {
         let builder = thread::Builder::new().name(format!("client-{uid}")).stack_size(STACK_BYTES);
         let started = builder.spawn({
             let service = Arc::clone(service);
+            let refuser = self.refuser.clone();
             let (outbox, connection) = (Arc::clone(&outbox), Arc::clone(&connection));
             move || {
-                info!("client {uid}: joined from {host}");
-                session::run(&service, &connection, outbox);
+                if session::run(&service, &connection, outbox, host) == Served::Page {
+                    refuser.keep_for_its_peer(connection.stream());
+                }
                 // The connection is closed before its thread counts as ended.
                 drop(connection);
                 drop(permit);
@@ -141,7 +145,7 @@ impl Acceptor {
         if let Err(error) = started {
             self.give_up(&outbox, &error);
             service.delivery.membership().stats.count_refusals(1);
-            refuse::write(connection.stream(), &Fatal::Admission(AdmissionError::NoResources));
+            refuse::write(connection.stream(), &Reason::Admission(AdmissionError::NoResources));
         }
     }
 

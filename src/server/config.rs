@@ -35,6 +35,11 @@ pub struct Config {
     pub control: Option<PathBuf>,
     /// Which characters texts and nicknames may hold.
     pub charset: Charset,
+    /// Whether a browser gets the page, and comes in by a WebSocket.
+    pub web: bool,
+    /// Names under which browsers may come, beside those that no foreign site can have and this
+    /// machine's own.
+    pub web_names: Vec<String>,
 }
 
 impl Default for Config {
@@ -53,6 +58,8 @@ impl Default for Config {
             history: 100,
             control: None,
             charset: Charset::Utf8,
+            web: true,
+            web_names: Vec::new(),
         }
     }
 }

@@ -107,7 +107,7 @@ impl Session<'_> {
             let nickname = self.nickname.as_ref();
             match delivery.room().chat(self.outbox, nickname, chat, may_add) {
                 Ok(Added::Unflushed(unflushed)) => {
-                    self.input.said_to_all |= chat.to.is_none();
+                    self.input.connected().said_to_all |= chat.to.is_none();
                     self.flush_soon(unflushed);
                     return Ok(Ok(()));
                 }

@@ -16,6 +16,9 @@ use crate::sync::{Instant, thread};
 /// destroyed by a reset.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// The same on a WebSocket, for the peer to close it.
+const LINGER_FRAMED: Duration = Duration::from_secs(5);
+
 /// The same when the server stops, where the kernel does not tell whether the client has everything.
 const LINGER_AT_STOP: Duration = Duration::from_millis(500);
 
@@ -32,7 +35,14 @@ const DRAIN_TICK: Duration = Duration::from_millis(200);
 ///
 /// A close with unread bytes in the socket would reset the connection and destroy them: so input
 /// is drained while the output is written, and for a bounded time after that.
-pub(super) fn close(service: &Service, stream: &TcpStream, outbox: &Arc<Outbox>, input_open: bool) {
+///
+/// `input_open`: for how long a connection is read on whose input has not ended.
+pub(super) fn close(
+    service: &Service,
+    stream: &TcpStream,
+    outbox: &Arc<Outbox>,
+    input_open: Option<Duration>,
+) {
     // Nothing is added any more, so the writer thread ends with the last byte.
     outbox.close_queue();
     if service.is_stopping() {
@@ -44,7 +54,19 @@ pub(super) fn close(service: &Service, stream: &TcpStream, outbox: &Arc<Outbox>,
     }
 }
 
-fn close_in_turn(service: &Service, stream: &TcpStream, outbox: &Outbox, mut input_open: bool) {
+/// How long a connection is read whose input is open.
+pub(super) fn linger(is_framed: bool) -> Duration {
+    if is_framed { LINGER_FRAMED } else { LINGER }
+}
+
+fn close_in_turn(
+    service: &Service,
+    stream: &TcpStream,
+    outbox: &Outbox,
+    input_open: Option<Duration>,
+) {
+    let linger = input_open.unwrap_or_default();
+    let mut input_open = input_open.is_some();
     while input_open && !outbox.is_drained() {
         match drain(stream, RecvFlags::DONTWAIT) {
             Drained::Some => {}
@@ -61,7 +83,7 @@ fn close_in_turn(service: &Service, stream: &TcpStream, outbox: &Outbox, mut inp
     if outbox.is_lost() {
         return;
     }
-    let until = Instant::now() + LINGER;
+    let until = Instant::now() + linger;
     while input_open {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() || stream.set_read_timeout(Some(left)).is_err() {

@@ -73,7 +73,7 @@ impl<'a> Session<'a> {
         inherited: Inherited,
         body_len: u64,
     ) -> Result<Result<Arrival<'a>, StageError>, Ending> {
-        if self.input.unflushed {
+        if self.input.connected().unflushed {
             // The disk may take its time, and the stage may have no room for a while.
             self.flush_now();
         }

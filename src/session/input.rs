@@ -1,9 +1,10 @@
-//! What a session reads: the connection, and the bodies of messages.
+//! What a session reads: the connection, with or without frames, and the bodies of messages.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::frames::Frames;
 use super::{Ending, Session};
 use crate::delivery::Delivery;
 use crate::delivery::outbox::Outbox;
@@ -18,11 +19,111 @@ pub(crate) const SILENCE_LIMIT: Duration = Duration::from_secs(120);
 /// The read buffer of a client: a batch of short messages, or a quarter of the longest text.
 const READ_BUFFER_BYTES: usize = 16 * 1024;
 
+/// A client's bytes: what was read before it was known what it speaks, and then what comes.
+pub(super) struct Input<'a> {
+    ahead: Option<Box<Ahead>>,
+    source: Source<'a>,
+}
+
+enum Source<'a> {
+    Raw(Connected<'a>),
+    Framed(Box<Frames<'a>>),
+}
+
+/// What was read already.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    pub(super) bytes: Vec<u8>,
+    /// How much of it the session has taken.
+    taken: usize,
+    /// What reading came to behind it.
+    pub(super) error: Option<io::Error>,
+}
+
+impl<'a> Input<'a> {
+    /// The bytes as they come, behind those that were read ahead.
+    pub(super) fn raw(connected: Connected<'a>, ahead: Ahead) -> Input<'a> {
+        let is_used = !ahead.bytes.is_empty() || ahead.error.is_some();
+        Input { ahead: is_used.then(|| Box::new(ahead)), source: Source::Raw(connected) }
+    }
+
+    pub(super) fn framed(frames: Frames<'a>) -> Input<'a> {
+        Input { ahead: None, source: Source::Framed(Box::new(frames)) }
+    }
+
+    /// The frames of a WebSocket, where the client is on one.
+    pub(super) fn frames(&self) -> Option<&Frames<'a>> {
+        match &self.source {
+            Source::Raw(_) => None,
+            Source::Framed(frames) => Some(frames),
+        }
+    }
+
+    /// The connection, and what is to be flushed before it is waited for.
+    pub(super) fn connected(&mut self) -> &mut Connected<'a> {
+        match &mut self.source {
+            Source::Raw(connected) => connected,
+            Source::Framed(frames) => frames.connected(),
+        }
+    }
+
+    /// What has come behind that which was read.
+    pub(super) fn buffered(&self) -> &[u8] {
+        match (&self.ahead, &self.source) {
+            (Some(ahead), _) => &ahead.bytes[ahead.taken..],
+            (None, Source::Raw(connected)) => connected.reader.buffer(),
+            (None, Source::Framed(frames)) => frames.buffered(),
+        }
+    }
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.ahead.is_some() {
+            let count = self.fill_buf()?.read(buffer)?;
+            self.consume(count);
+            return Ok(count);
+        }
+        match &mut self.source {
+            Source::Raw(connected) => connected.read(buffer),
+            Source::Framed(frames) => frames.read(buffer),
+        }
+    }
+}
+
+impl BufRead for Input<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.ahead.as_ref().is_some_and(|ahead| ahead.taken == ahead.bytes.len())
+            && let Some(error) = self.ahead.take().and_then(|ahead| ahead.error)
+        {
+            return Err(error);
+        }
+        match (&self.ahead, &mut self.source) {
+            (Some(ahead), _) => Ok(&ahead.bytes[ahead.taken..]),
+            (None, Source::Raw(connected)) => connected.fill_buf(),
+            (None, Source::Framed(frames)) => frames.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        match (&mut self.ahead, &mut self.source) {
+            (Some(ahead), _) => {
+                ahead.taken += count;
+                if ahead.taken == ahead.bytes.len() && ahead.error.is_none() {
+                    self.ahead = None;
+                }
+            }
+            (None, Source::Raw(connected)) => connected.consume(count),
+            (None, Source::Framed(frames)) => frames.consume(count),
+        }
+    }
+}
+
 /// A client's connection as it is read: flushes before it waits.
 ///
 /// Around the `BufReader` and not in it: what is in between would have to initialize the buffer,
 /// and an idle client's buffer is not in memory as long as nothing touches it.
-pub(super) struct Input<'a> {
+pub(super) struct Connected<'a> {
     reader: BufReader<&'a TcpStream>,
     delivery: &'a Delivery,
     outbox: &'a Outbox,
@@ -32,14 +133,14 @@ pub(super) struct Input<'a> {
     pub(super) said_to_all: bool,
 }
 
-impl<'a> Input<'a> {
+impl<'a> Connected<'a> {
     pub(super) fn new(
         stream: &'a TcpStream,
         delivery: &'a Delivery,
         outbox: &'a Outbox,
-    ) -> Input<'a> {
+    ) -> Connected<'a> {
         let reader = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
-        Input { reader, delivery, outbox, unflushed: false, said_to_all: false }
+        Connected { reader, delivery, outbox, unflushed: false, said_to_all: false }
     }
 
     /// What has come behind that which was read.
@@ -75,7 +176,7 @@ impl<'a> Input<'a> {
     }
 }
 
-impl Read for Input<'_> {
+impl Read for Connected<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.flush_before_waiting();
         if self.is_over() {
@@ -88,7 +189,7 @@ impl Read for Input<'_> {
     }
 }
 
-impl BufRead for Input<'_> {
+impl BufRead for Connected<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.flush_before_waiting();
         if self.is_over() {

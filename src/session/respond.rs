@@ -93,7 +93,7 @@ impl Session<'_> {
     /// Leaves what was added to the next flush: before this session waits, or at once where that
     /// much has come together.
     pub(super) fn flush_soon(&mut self, unflushed: usize) {
-        self.input.unflushed = true;
+        self.input.connected().unflushed = true;
         if unflushed >= self.service.delivery.batch_limit() {
             self.flush_now();
         }
@@ -101,7 +101,7 @@ impl Session<'_> {
 
     /// Flushes all that was added.
     pub(super) fn flush_now(&mut self) {
-        self.input.unflushed = false;
+        self.input.connected().unflushed = false;
         self.service.delivery.flush_blocking();
     }
 }

@@ -23,10 +23,10 @@ const WARM_UP: Duration = Duration::from_millis(100);
 const UNDER_WAY_LIMIT: usize = 100_000;
 
 #[derive(Clone, Copy, PartialEq)]
-struct Case {
-    members: usize,
-    senders: usize,
-    window: usize,
+pub(crate) struct Case {
+    pub(crate) members: usize,
+    pub(crate) senders: usize,
+    pub(crate) window: usize,
 }
 
 impl Display for Case {
@@ -43,20 +43,20 @@ pub(crate) struct Round {
     /// Deliveries a second.
     pub(crate) rate: f64,
     /// The subject's processor time a delivery, in µs.
-    cpu: f64,
+    pub(crate) cpu: f64,
     /// The generator's, in µs.
     own_cpu: f64,
 }
 
 /// A subject with its room.
-struct Party {
+pub(crate) struct Party {
     running: Running,
     generator: Generator,
     tally: Tally,
 }
 
 impl Party {
-    fn start(subject: Subject, case: Case) -> Outcome<Party> {
+    pub(crate) fn start(subject: Subject, case: Case) -> Outcome<Party> {
         let running = (subject.start)(case.members)?;
         let generator = Generator::with_members(&subject, &running, case.members)?;
         let tally = Tally::new(&generator, case.senders, case.window);
@@ -65,8 +65,14 @@ impl Party {
         Ok(party)
     }
 
-    fn round(&mut self, length: Duration) -> Outcome<Round> {
+    pub(crate) fn round(&mut self, length: Duration) -> Outcome<Round> {
         talk(&self.running, &mut self.generator, &mut self.tally, length)
+    }
+
+    /// Waits until all that was sent has come, and ends the subject.
+    pub(crate) fn end(mut self) -> Outcome<()> {
+        self.generator.settle()?;
+        self.running.stop()
     }
 }
 
@@ -148,10 +154,7 @@ fn measure(
     bench.say(&format!("fan-out: {case}"));
     let is_small = members * senders * window <= UNDER_WAY_LIMIT;
     let subjects = if is_small { &bench.subjects } else { &vec![MULTICHATD] };
-    let end = |mut party: Party| {
-        party.generator.settle()?;
-        party.running.stop()
-    };
+    let end = Party::end;
     let start = |subject| Party::start(subject, case);
     let results = bench.interleave(subjects, start, |party| party.round(ROUND), end)?;
     if is_small {

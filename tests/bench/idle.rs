@@ -59,7 +59,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
 }
 
 /// Holds so many idle clients, and talks to them.
-fn hold(subject: Subject, count: usize) -> Outcome<Vec<Cell>> {
+pub(crate) fn hold(subject: Subject, count: usize) -> Outcome<Vec<Cell>> {
     if count > ANNOUNCED && (subject.dialect)().announces() {
         return fail("tells everybody of every newcomer: left out");
     }

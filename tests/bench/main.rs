@@ -18,6 +18,7 @@ mod report;
 mod subject;
 mod tally;
 mod text;
+mod web;
 
 use std::env;
 use std::error::Error;
@@ -46,6 +47,7 @@ const CASES: &[(&str, Cases)] = &[
     ("ping-pong", pingpong::run),
     ("idle", idle::run),
     ("files", files::run),
+    ("web", web::run),
 ];
 
 /// What the cases have in common.

@@ -99,7 +99,7 @@ fn join(address: SocketAddr) -> Outcome<(TcpStream, u64)> {
 }
 
 #[derive(Default)]
-struct Mcmp {
+pub(crate) struct Mcmp {
     /// Each member's UID, once its first barrier is answered.
     uids: Vec<u64>,
 }

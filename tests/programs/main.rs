@@ -22,3 +22,4 @@ mod pressure;
 mod shutdown;
 mod strangers;
 mod terminals;
+mod web;

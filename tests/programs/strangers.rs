@@ -90,9 +90,7 @@ macro_rules! does_not_begin {
 }
 
 /// Names each, what it sends, and the reason that it gets before the connection is closed.
-const FATAL: [(&str, &[u8], &str); 10] = [
-    ("HTTP GET", GET.as_bytes(), concat!("\"GET / HTTP/1.1\"", does_not_begin!())),
-    ("HTTP POST", POST.as_bytes(), concat!("\"POST / HTTP/1.1\"", does_not_begin!())),
+const FATAL: [(&str, &[u8], &str); 8] = [
     (
         "HTTP/2",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
@@ -143,11 +141,17 @@ const FATAL: [(&str, &[u8], &str); 10] = [
 #[test]
 fn other_protocols_get_one_line_that_says_why_and_are_closed() {
     // P2: fatal, since the end of the message is not known.
-    let server = Server::start();
-    while_two_chat(&server, || {
+    expect_fatal(&Server::start(), &FATAL);
+    expect_fatal(&Server::with(&["--no-web"]), &FATAL);
+    expect_fatal(&Server::with(&["--no-web"]), &FATAL_WITHOUT_WEB);
+}
+
+#[track_caller]
+fn expect_fatal(server: &Server, cases: &[(&str, &[u8], &str)]) {
+    while_two_chat(server, || {
         let before = server.open_files();
         let mut strangers = Vec::new();
-        for (name, bytes, reason) in FATAL {
+        for (name, bytes, reason) in cases {
             eprintln!("case: {name}");
             let mut stranger = server.connect();
             stranger.send(bytes);
@@ -155,6 +159,31 @@ fn other_protocols_get_one_line_that_says_why_and_are_closed() {
             strangers.push(stranger);
         }
         // Closed though they keep their side open and never react.
+        server.wait_until("strangers are closed", || server.open_files() == before);
+    });
+}
+
+/// The same where there is no page for browsers.
+const FATAL_WITHOUT_WEB: [(&str, &[u8], &str); 2] = [
+    ("HTTP GET", GET.as_bytes(), concat!("\"GET / HTTP/1.1\"", does_not_begin!())),
+    ("HTTP POST", POST.as_bytes(), concat!("\"POST / HTTP/1.1\"", does_not_begin!())),
+];
+
+#[test]
+fn http_is_answered_and_never_becomes_chat() {
+    // P1: an HTTP request never becomes a message.
+    let server = Server::start();
+    while_two_chat(&server, || {
+        let before = server.open_files();
+        let mut strangers = Vec::new();
+        for (request, status) in [(GET, "200 OK"), (POST, "405 Method Not Allowed")] {
+            let mut stranger = server.connect();
+            stranger.send(request);
+            let answer = stranger.read_to_end();
+            let start = format!("HTTP/1.1 {status}\r\nConnection: close\r\n");
+            assert!(answer.starts_with(start.as_bytes()), "{}", answer.escape_ascii());
+            strangers.push(stranger);
+        }
         server.wait_until("strangers are closed", || server.open_files() == before);
     });
 }

@@ -37,6 +37,11 @@ impl<R: Read, P: FnMut(ControlFrame)> Unframed<R, P> {
         self.decoder.ending
     }
 
+    /// The reader below.
+    pub fn get_ref(&self) -> &R {
+        &self.inner
+    }
+
     /// The reader below, to drain what comes after the frames have ended.
     pub fn get_mut(&mut self) -> &mut R {
         &mut self.inner

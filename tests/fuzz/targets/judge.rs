@@ -47,6 +47,27 @@ pub(super) enum Request {
     Other,
 }
 
+/// Whether the first line makes a connection HTTP: it ends in the version, whatever the method. A line
+/// that does not begin with a known method is no longer than one of the protocol; and none has
+/// control characters.
+pub(super) fn speaks_http(sent: &[u8]) -> bool {
+    let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
+    let end = sent.iter().position(|&byte| byte == b'\n');
+    let line = &sent[..end.unwrap_or(sent.len())];
+    if line.iter().any(|&byte| byte.is_ascii_control() && byte != b'\r' && byte != b'\t') {
+        return false;
+    }
+    if methods.iter().any(|method| line.starts_with(format!("{method} ").as_bytes())) {
+        if line.len() >= 16 * 1024 {
+            return true;
+        }
+    } else if line.strip_suffix(b"\r").unwrap_or(line).len() > 1024 {
+        return false;
+    }
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    end.is_some() && (line.ends_with(b" HTTP/1.0") || line.ends_with(b" HTTP/1.1"))
+}
+
 /// Names and values of one header.
 #[derive(Default)]
 struct Header {

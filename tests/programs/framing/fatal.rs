@@ -9,7 +9,7 @@ use super::feed_both_ways;
 /// reason.
 type Case<'a> = (&'a str, &'a [u8], &'a str, u64, &'a str);
 
-const CASES: [Case; 41] = [
+const CASES: [Case; 37] = [
     ("noise", b"\x16\x03\x01\x02\x00\x01\x00\x01\n\n", "unknown", 0, ""),
     ("words", b"hello there\n\n", "unknown", 0, "Content-Length was too small"),
     ("one word", b"hello\n\n", "unknown", 0, ""),
@@ -48,22 +48,6 @@ const CASES: [Case; 41] = [
         "chat",
         5,
         "no colon",
-    ),
-    ("GET", b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n", "unknown", 0, ""),
-    ("OPTIONS", b"OPTIONS * HTTP/1.1\r\nHost: example.com\r\n\r\n", "unknown", 0, ""),
-    (
-        "method of ours",
-        b"Message-Type chat HTTP/1.1\r\nHost: a.example\r\n\r\n",
-        "unknown",
-        0,
-        "Host",
-    ),
-    (
-        "To as the method",
-        b"To / HTTP/1.1\r\nHost: a.example\r\nMessage-Type chat\r\n\r\n",
-        "unknown",
-        0,
-        "Host",
     ),
     (
         "name without value",
@@ -257,15 +241,39 @@ const CASES: [Case; 41] = [
     ("no type and no length", b"Message-ID 5\n\nhi", "unknown", 5, "Content-Length"),
 ];
 
+/// Requests of HTTP, where there is no page for browsers.
+const CASES_WITHOUT_WEB: [Case; 4] = [
+    ("GET", b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n", "unknown", 0, ""),
+    ("OPTIONS", b"OPTIONS * HTTP/1.1\r\nHost: example.com\r\n\r\n", "unknown", 0, ""),
+    (
+        "method of ours",
+        b"Message-Type chat HTTP/1.1\r\nHost: a.example\r\n\r\n",
+        "unknown",
+        0,
+        "Host",
+    ),
+    (
+        "To as the method",
+        b"To / HTTP/1.1\r\nHost: a.example\r\nMessage-Type chat\r\n\r\n",
+        "unknown",
+        0,
+        "Host",
+    ),
+];
+
 #[test]
 fn malformed_message_gets_its_reason_and_the_connection_is_closed() {
     // §2.2.1.3: "Status Error" with the reason. Where the end of the message is not known, nothing
     // behind it is read as a message, and the connection is closed once the sender could read why.
-    let server = Server::start();
+    expect_fatal(&Server::start(), &CASES);
+    expect_fatal(&Server::with(&["--no-web"]), &CASES_WITHOUT_WEB);
+}
+
+fn expect_fatal(server: &Server, cases: &[Case]) {
     let mut watcher = server.join();
-    for (name, wrong, message_type, message_id, reason) in CASES {
+    for &(name, wrong, message_type, message_id, reason) in cases {
         let bytes = [wrong, &chat(99, "never relayed")].concat();
-        feed_both_ways(&server, name, &bytes, |peer| {
+        feed_both_ways(server, name, &bytes, |peer| {
             let error = peer.read_message();
             assert_eq!(error.field("Message-Type"), message_type, "{error:?}");
             assert_eq!(error.number("Message-ID"), message_id, "{error:?}");
@@ -325,9 +333,13 @@ fn sender_that_neither_sends_nor_closes_after_a_malformed_message_is_cut_off() {
 
 #[test]
 fn http_request_never_becomes_a_chat() {
-    // A web page must not be able to post into a room: an HTTP request dies in its header, and its
-    // body is not read.
-    let server = Server::start();
+    // P1: a web page must not be able to post into a room: an HTTP request gets its answer, or dies in
+    // its header, and its body is not read.
+    expect_no_chat(&Server::start(), true);
+    expect_no_chat(&Server::with(&["--no-web"]), false);
+}
+
+fn expect_no_chat(server: &Server, web: bool) {
     let mut watcher = server.join();
     let body = chat(1, "posted by a web page");
     let len = body.len();
@@ -336,13 +348,19 @@ fn http_request_never_becomes_a_chat() {
         format!("POST /\nMessage-Type chat HTTP/1.1\r\nHost: a\r\nContent-Length: {len}\r\n\r\n"),
         format!("Message-Type chat HTTP/1.1\r\nHost: a\r\nContent-Length: {len}\r\n\r\n"),
         format!("To / HTTP/1.1\r\nHost: a\r\nMessage-Type chat\r\nContent-Length {len}\r\n\r\n"),
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+        "GET /post HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
     ];
     for head in heads {
         let bytes = [head.as_bytes(), &body].concat();
-        feed_both_ways(&server, &head, &bytes, |peer| {
-            assert!(!peer.read_message().reason().is_empty());
-            peer.expect_end();
+        let is_http = head.lines().next().is_some_and(|line| line.ends_with(" HTTP/1.1"));
+        feed_both_ways(server, &head, &bytes, |peer| {
+            if web && is_http {
+                let answer = peer.read_to_end();
+                assert!(answer.starts_with(b"HTTP/1.1 4"), "{}", answer.escape_ascii());
+            } else {
+                assert!(!peer.read_message().reason().is_empty());
+                peer.expect_end();
+            }
         });
     }
     watcher.expect_nothing();

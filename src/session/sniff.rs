@@ -1,0 +1,124 @@
+//! What a newcomer speaks, and the hold of its output until that is known.
+//!
+//! A client is a member from its first moment, and browsers open connections on which they say
+//! nothing for a while: to a relay that comes there, a browser would say that it is no HTTP. So what
+//! is for a newcomer waits until its first byte, or for half a second; and longer only as long as
+//! what has come may still become an HTTP request line, within that time, or is one.
+
+use std::io::{self, BufRead};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::input::{Ahead, Connected, Input};
+use super::page;
+use crate::delivery::outbox::Outbox;
+use crate::delivery::socket::{Connection, wait_readable};
+use crate::service::Service;
+use crate::sync::Instant;
+use crate::web::http::{Dialect, FirstLine};
+
+/// How long after a connection was accepted its output is held at the most, unless it is HTTP.
+const HOLD: Duration = Duration::from_millis(500);
+
+/// What a newcomer turned out to be.
+pub(super) enum Newcomer<'a> {
+    /// A client of the room, whose messages come here.
+    Member(Input<'a>),
+    /// A request, which gets this answer. It has left the room without a word.
+    Page(Vec<u8>),
+    /// A request that cannot be answered, or whose sender is gone.
+    Gone,
+}
+
+/// Finds out what a newcomer speaks, and carries out the request of one that speaks HTTP.
+pub(super) fn meet<'a>(
+    service: &'a Service,
+    connection: &'a Connection,
+    outbox: &'a Arc<Outbox>,
+) -> Newcomer<'a> {
+    let connected = Connected::new(connection.stream(), &service.delivery, outbox);
+    let mut sniffer = Sniffer {
+        service,
+        connection,
+        outbox,
+        connected,
+        ahead: Ahead::default(),
+        hold_until: service.config.web.then(|| connection.accepted() + HOLD),
+        first_byte: None,
+    };
+    if sniffer.hold_until.is_some() && sniffer.dialect() == Dialect::Http {
+        return page::serve(sniffer);
+    }
+    sniffer.release();
+    Newcomer::Member(Input::raw(sniffer.connected, sniffer.ahead))
+}
+
+/// A connection of which it is not known yet what it speaks.
+pub(super) struct Sniffer<'a> {
+    pub(super) service: &'a Service,
+    pub(super) connection: &'a Connection,
+    pub(super) outbox: &'a Arc<Outbox>,
+    pub(super) connected: Connected<'a>,
+    /// What was read of the first line; the rest stands in the connection's buffer.
+    pub(super) ahead: Ahead,
+    /// Until when its output is held, while it is.
+    pub(super) hold_until: Option<Instant>,
+    /// When its first byte had come.
+    pub(super) first_byte: Option<Instant>,
+}
+
+impl Sniffer<'_> {
+    /// Reads the first line. Where it ends before that is known, the session finds out why.
+    fn dialect(&mut self) -> Dialect {
+        let mut line = FirstLine::default();
+        loop {
+            self.wait_while_held();
+            match self.connected.fill_buf() {
+                Ok([]) => return Dialect::Mcmp,
+                Ok(bytes) => {
+                    self.first_byte.get_or_insert_with(Instant::now);
+                    if let Some(dialect) = feed(&mut line, bytes) {
+                        return dialect;
+                    }
+                    let count = bytes.len();
+                    self.ahead.bytes.extend_from_slice(bytes);
+                    self.connected.consume(count);
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    // Nobody needs to say anything.
+                    io::ErrorKind::WouldBlock if self.ahead.bytes.is_empty() => {}
+                    _ => {
+                        self.ahead.error = Some(error);
+                        return Dialect::Mcmp;
+                    }
+                },
+            }
+        }
+    }
+
+    fn wait_while_held(&mut self) {
+        if let Some(until) = self.hold_until
+            && !wait_readable(self.connection.stream(), until)
+        {
+            self.release();
+        }
+    }
+
+    /// Lets the newcomer's output go out as it is.
+    fn release(&mut self) {
+        self.hold_until = None;
+        self.service.delivery.release(self.outbox, false);
+    }
+}
+
+/// What the first line is, as far as it has come: HTTP has no control characters there, and MCMP
+/// refuses the first of them at once.
+fn feed(line: &mut FirstLine, bytes: &[u8]) -> Option<Dialect> {
+    let end = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
+    let is_control = |byte: &u8| byte.is_ascii_control() && !b"\t\r".contains(byte);
+    if bytes[..end].iter().any(is_control) {
+        return Some(Dialect::Mcmp);
+    }
+    line.feed(bytes)
+}
