@@ -522,6 +522,7 @@ function beginAnew() {
   for (const item of unsent) losePrivate(item);
   setPeople([...people.keys()].map((uid) => [uid, '']), true);
   log.notice([WORDS.restarted], true);
+  showProblem(WORDS.restarted);
 }
 
 function beReady() {
@@ -648,7 +649,7 @@ function showNotice(message) {
   }
 }
 
-/** The pieces of a sentence about a client: texts, and nicknames as elements that keep their direction to themselves. */
+/** The pieces of a sentence about a client: texts, and nicknames as elements that keep their direction. */
 function around(sentence, nickname, uid, second = '') {
   return sentence('\u0000').split(/([\u0000\u0001])/).flatMap((piece) => {
     if (piece === '\u0000') return [element('bdi', '', nickname), ` ${uid}`];
@@ -956,8 +957,12 @@ function copyText(text, pressed) {
   document.removeEventListener('copy', exactly);
   helper.remove();
   pressed.focus({ preventScroll: true });
-  pressed.textContent = WORDS.copied;
-  setTimeout(() => { pressed.textContent = WORDS.copy; }, 1500);
+  const tell = (isDone) => {
+    pressed.classList.toggle('done', isDone);
+    pressed.textContent = isDone ? WORDS.copied : WORDS.copy;
+  };
+  tell(true);
+  setTimeout(tell, 1500, false);
 }
 
 // ---- 7. Files ----------------------------------------------------------------------------------------------------
@@ -1532,7 +1537,8 @@ function showState() {
   else if (link.wanted && trouble === 403) text = WORDS.reconnectingRefused;
   else if (link.wanted) text = room.began || trouble ? WORDS.reconnecting : WORDS.connecting;
   setText($('state'), text);
-  document.body.classList.toggle('offline', !room.isReady);
+  document.body.classList.toggle('offline', link.wanted && !room.isReady);
+  document.body.classList.toggle('out', !link.wanted);
 }
 
 /** A message has come: counts it, where nobody looks, and sounds. */
@@ -1757,6 +1763,9 @@ function listenToPage() {
     const isShown = !document.body.classList.contains('panel');
     showPanel(isShown);
     if (isShown) $('people-close').focus();
+  });
+  document.addEventListener('pointerdown', (event) => {
+    if (!event.target.closest('#people, #people-button')) showPanel(false);
   });
   $('people-close').addEventListener('click', () => {
     showPanel(false);
