@@ -134,6 +134,7 @@ const FOLD_LENGTH = 1500; // characters, or
 const FOLD_LINES = 18; // lines, from which on a text is folded
 const PREVIEW_BYTES = 2 * 1024 * 1024;
 const PREVIEW_TYPES = new Set(['png', 'jpg', 'jpeg', 'gif', 'webp', 'avif']);
+const BLOCK_LINES = 50; // of the log, in one element
 const FRAME_WORK = 12; // milliseconds of work on the log in one frame
 const PENDING_SHOWN = 400; // milliseconds until a text that is on its way is shown as such
 
@@ -402,6 +403,11 @@ class Link {
     }
     this.writing = false;
     this.write();
+    while (socket === this.socket && socket.bufferedAmount > 0) {
+      await new Promise((resolve) => { setTimeout(resolve, 15); });
+      growing(Math.max(0, file.size - socket.bufferedAmount));
+    }
+    growing(file.size);
   }
 
   take(message) {
@@ -717,6 +723,7 @@ const log = {
   coming: [], // entries that are not on the screen yet, the oldest first
   articles: [], // on the screen, the oldest first
   notices: [],
+  block: null, // the last block of lines
   entries: new WeakMap(), // by article
   isAtEnd: true, // the last message is on the screen, and following ones are to be
   news: 0,
@@ -759,13 +766,12 @@ const log = {
     const until = performance.now() + FRAME_WORK;
     const surplus = this.coming.length - LOG_MESSAGES;
     if (surplus > 0) this.coming.splice(0, surplus);
-    const fragment = document.createDocumentFragment();
     let previous = this.articles[this.articles.length - 1];
     let count = 0;
     for (; count < this.coming.length && (count % 16 !== 0 || performance.now() < until); count += 1) {
       const entry = this.coming[count];
       if (entry.notice) {
-        fragment.append(this.makeNotice(entry));
+        this.place(this.makeNotice(entry));
         previous = undefined;
         continue;
       }
@@ -777,15 +783,23 @@ const log = {
       if (previous && follows(entry, this.entries.get(previous))) article.classList.add('follows');
       this.entries.set(article, entry);
       this.articles.push(article);
-      fragment.append(article);
+      this.place(article);
       previous = article;
     }
     this.coming.splice(0, count);
     $('empty').hidden = true;
-    this.box.append(fragment);
     this.trim();
     this.follow();
     if (this.coming.length > 0) this.schedule();
+  },
+
+  /** Puts a line at the end. The lines are in blocks, and a block that is not on the screen costs nothing. */
+  place(line) {
+    if (this.block === null || this.block.childElementCount >= BLOCK_LINES) {
+      this.block = element('div', 'block');
+      $('lines').append(this.block);
+    }
+    this.block.append(line);
   },
 
   makeNotice({ notice, isImportant }) {
@@ -824,13 +838,17 @@ const log = {
     for (const line of surplus) {
       if (line.contains(document.activeElement)) this.box.focus();
       forgetPreview(this.entries.get(line));
+      const block = line.parentElement;
       line.remove();
+      if (!block.hasChildNodes() && block !== this.block) block.remove();
     }
     if (surplus.length > 0) this.articles[0]?.classList.remove('follows');
   },
 
   /** Keeps the end on the screen, or tells how much is new below. */
   follow() {
+    // Else the browser would keep in its place what is on the screen, where something above it changes.
+    this.box.classList.toggle('following', this.isAtEnd);
     if (this.isAtEnd) {
       this.news = 0;
       this.box.scrollTop = this.box.scrollHeight;
@@ -841,6 +859,7 @@ const log = {
 
   scrolled() {
     this.isAtEnd = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 40;
+    this.box.classList.toggle('following', this.isAtEnd);
     if (this.isAtEnd && this.news > 0) this.follow();
   },
 
@@ -868,9 +887,11 @@ function makeArticle(entry) {
   time.dateTime = new Date(entry.time).toISOString();
   time.title = fullTime.format(entry.time);
   head.append(time, ' ');
-  article.append(head);
+  const bubble = element('div', 'bubble');
+  bubble.append(head);
+  article.append(bubble);
   if (entry.file) {
-    article.append(makeCard(entry));
+    bubble.append(makeCard(entry));
     return article;
   }
   const text = element('div', 'text');
@@ -886,8 +907,9 @@ function makeArticle(entry) {
   }
   const copy = button(WORDS.copy, WORDS.copy, (event) => copyText(entry.text, event.currentTarget));
   copy.classList.add('copy');
-  tools.append(copy);
-  article.append(text, tools);
+  bubble.append(text);
+  if (tools.hasChildNodes()) bubble.append(tools);
+  article.append(' ', copy);
   return article;
 }
 
@@ -1704,9 +1726,9 @@ function listenToComposer() {
   // The keyboard of a phone stays.
   $('send').addEventListener('pointerdown', (event) => event.preventDefault());
   box.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || event.shiftKey || isComposing(event)) return;
+    if (event.key !== 'Enter' || event.shiftKey) return;
     event.preventDefault();
-    if (!event.repeat) sayMessage();
+    if (!event.repeat && !isComposing(event)) sayMessage();
   });
   box.addEventListener('input', () => {
     showProblem('');
@@ -1749,7 +1771,9 @@ function listenToFiles() {
 
 function listenToPage() {
   log.box.addEventListener('scroll', () => log.scrolled(), { passive: true });
-  new ResizeObserver(() => log.follow()).observe(log.box);
+  const resized = new ResizeObserver(() => log.follow());
+  resized.observe(log.box);
+  resized.observe($('lines'));
   $('new').addEventListener('click', () => {
     log.toEnd();
     $('message').focus();

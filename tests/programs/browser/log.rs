@@ -146,7 +146,7 @@ fn no_text_paints_over_its_neighbours() {
     peer.say("m".repeat(3000)).ok();
     peer.say("last").ok();
     page.wait_for_message("last");
-    let clipped = "[...document.querySelectorAll('article .text, article .head, aside button')]\
+    let clipped = "[...document.querySelectorAll('article .text, article .head, #list button')]\
                    .every(e => getComputedStyle(e).overflowY !== 'visible')";
     assert_eq!(page.js(clipped), json!(true));
     let wide = "document.querySelector('[role=log]').scrollWidth - document.querySelector('[role=log]').clientWidth";
