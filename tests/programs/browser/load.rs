@@ -8,45 +8,51 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::page::Page;
 use super::{Room, case};
 use crate::common::{LONG_DEADLINE, chat, message};
 
 #[test]
 fn a_burst_of_20_000_relays_is_shown_within_a_second() {
+    // What counts is the time that the page itself works, as below.
     let Some(room) = Room::alone(case!(), &[]) else { return };
     let mut peer = room.peer("Tom");
     peer.deadline = LONG_DEADLINE;
     let (page, _) = room.member("Ann");
     let texts: Vec<u8> =
         (1..=20_000).flat_map(|n| chat(n, format!("number {n} of a burst"))).collect();
-    let mut best = f64::MAX;
-    for _ in 0..3 {
-        page.js("window.keptBack = []");
-        peer.send_while_reading(&texts, 20_000);
-        let kept = "window.keptBack.map(k => k[1].byteLength).reduce((a, b) => a + b, 0)";
-        page.wait_for("all of it", &format!("{kept} > 20000 * 150"));
-        let took = page.number(
-            "new Promise(resolve => { const start = performance.now(); window.letGo(); \
-             const look = () => { const last = [...document.querySelectorAll('article')].at(-1); \
-             if (last?.textContent.includes('number 20000 of')) resolve(performance.now() - start); \
-             else requestAnimationFrame(look); }; look(); })",
-        );
-        best = best.min(took);
-        page.js(
-            "document.querySelectorAll('article').forEach(article => article.lastChild.remove())",
-        );
-    }
-    eprintln!("a burst of 20,000 relays: {best:.0} ms");
+    page.call("Performance.enable", json!({ "timeDomain": "threadTicks" }));
+    page.js("window.keptBack = []");
+    peer.send_while_reading(&texts, 20_000);
+    let kept = "window.keptBack.map(k => k[1].byteLength).reduce((a, b) => a + b, 0)";
+    page.wait_for("all of it", &format!("{kept} > 20000 * 150"));
+    let before = work(&page);
+    let took = page.number(
+        "new Promise(resolve => { const start = performance.now(); window.letGo(); \
+         const look = () => { const last = [...document.querySelectorAll('article')].at(-1); \
+         if (last?.textContent.includes('number 20000 of')) resolve(performance.now() - start); \
+         else requestAnimationFrame(look); }; look(); })",
+    );
+    let worked = work(&page) - before;
+    eprintln!("a burst of 20,000 relays: {took:.0} ms, of which the page worked {worked:.0} ms");
     assert_eq!(page.messages().len(), 2000);
-    assert!(best < 1000.0, "{best} ms");
+    assert!(worked < 1000.0, "the page worked {worked} ms");
+}
+
+/// The processor time of the page's thread so far, in milliseconds.
+fn work(page: &Page) -> f64 {
+    let metrics = page.call("Performance.getMetrics", json!({}));
+    let metrics = metrics["metrics"].as_array().expect("a list").iter();
+    let all = metrics.filter(|metric| metric["name"] == "TaskDuration");
+    1000.0 * all.filter_map(|metric| metric["value"].as_f64()).sum::<f64>()
 }
 
 #[test]
 fn fifty_messages_a_second_among_a_thousand_leave_every_frame_short() {
-    // 1,000 members, 50 messages a second, no frame over 100 ms, and nothing grows. The machine may
-    // be busy with something else: of three tries one must be undisturbed.
+    // 1,000 members, 50 messages a second: no frame over 100 ms, and nothing grows. What counts is the
+    // time that the page itself works: how long a frame takes is also up to what else the machine does.
     let Some(room) = Room::alone(case!(), &["--max-clients", "1100"]) else { return };
     let crowd = Crowd::join(&room, 1000);
     let mut peer = room.peer("Tom");
@@ -56,43 +62,68 @@ fn fifty_messages_a_second_among_a_thousand_leave_every_frame_short() {
     let texts: Vec<u8> = (1..=2100).flat_map(|number| chat(number, "to fill the log")).collect();
     peer.send_while_reading(&texts, 2100);
     page.wait_for("a full log", "document.querySelectorAll('article').length === 2000");
-    page.js(
-        "window.longest = 0; let last = performance.now(); requestAnimationFrame(function look(now) { \
-         window.longest = Math.max(window.longest, now - last); last = now; requestAnimationFrame(look); })",
-    );
-    let used = |_: ()| {
-        page.call("HeapProfiler.collectGarbage", json!({}));
-        let nodes =
-            page.call("Memory.getDOMCounters", json!({}))["nodes"].as_f64().expect("a number");
-        (
-            page.call("Runtime.getHeapUsage", json!({}))["usedSize"].as_f64().expect("a number"),
-            nodes,
-        )
-    };
-    let before = used(());
-    let mut longest = f64::MAX;
-    for _ in 0..3 {
-        page.js("window.longest = 0");
-        let start = Instant::now();
-        for number in 0..500 {
-            thread::sleep(
-                (start + Duration::from_millis(20 * number))
-                    .saturating_duration_since(Instant::now()),
-            );
-            peer.say(format!("message {number}, with a link: https://example.org/{number}")).ok();
-        }
-        page.wait_for_message("message 499,");
-        longest = longest.min(page.number("window.longest"));
-        if longest < 100.0 {
-            break;
-        }
+    page.js("window.longest = 0; let last = performance.now(); \
+         requestAnimationFrame(function look(now) { \
+         window.longest = Math.max(window.longest, now - last); last = now; \
+         requestAnimationFrame(look); })");
+    let before = used(&page);
+    page.js("window.longest = 0");
+    let tracing = json!({
+        "traceConfig": { "includedCategories": ["toplevel"] }, "transferMode": "ReportEvents",
+    });
+    page.call("Tracing.start", tracing);
+    let start = Instant::now();
+    for number in 0..500 {
+        let due = start + Duration::from_millis(20 * number);
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        peer.say(format!("message {number}, with a link: https://example.org/{number}")).ok();
     }
-    let after = used(());
-    eprintln!("the longest frame: {longest:.0} ms; heap and nodes {before:?}, {after:?}");
-    assert!(longest < 100.0, "a frame of {longest} ms");
+    page.wait_for_message("message 499,");
+    let task = longest_task(&page);
+    let frame = page.number("window.longest");
+    let after = used(&page);
+    eprintln!("longest task {task:.0} ms, frame {frame:.0} ms; heap, nodes {before:?} {after:?}");
+    assert!(task < 100.0, "the page works {task} ms in one frame");
     assert!(after.0 < before.0 + 3e6, "the heap grows: {before:?}, {after:?}");
     assert!(after.1 < before.1 * 1.5, "the document grows: {before:?}, {after:?}");
     drop(crowd);
+}
+
+/// The bytes of the heap and the nodes of the document, without what is not used any longer.
+fn used(page: &Page) -> (f64, f64) {
+    page.call("HeapProfiler.collectGarbage", json!({}));
+    let nodes = page.call("Memory.getDOMCounters", json!({}))["nodes"].as_f64();
+    let heap = page.call("Runtime.getHeapUsage", json!({}))["usedSize"].as_f64();
+    (heap.expect("a number"), nodes.expect("a number"))
+}
+
+/// The processor time of the longest task on the page's thread, in milliseconds; ends the tracing.
+fn longest_task(page: &Page) -> f64 {
+    page.call("Tracing.end", json!({}));
+    let mut events = Vec::new();
+    loop {
+        let mut event = page.events.recv_timeout(LONG_DEADLINE).expect("the end of the tracing");
+        match event["method"].as_str() {
+            Some("Tracing.dataCollected") => {
+                let part = event["params"]["value"].take();
+                events.extend(part.as_array().cloned().unwrap_or_default());
+            }
+            Some("Tracing.tracingComplete") => break,
+            _ => {}
+        }
+    }
+    let place = |event: &Value| (event["pid"].as_u64(), event["tid"].as_u64());
+    let is_name = |event: &&Value| {
+        event["name"] == "thread_name" && event["args"]["name"] == "CrRendererMain"
+    };
+    let threads: Vec<_> = events.iter().filter(is_name).map(place).collect();
+    let tasks: Vec<f64> = events
+        .iter()
+        .filter(|event| event["ph"] == "X" && threads.contains(&place(event)))
+        .filter_map(|event| event["tdur"].as_f64())
+        .collect();
+    assert!(tasks.len() > 500, "only {} tasks were traced", tasks.len());
+    tasks.into_iter().fold(0.0, f64::max) / 1000.0
 }
 
 /// Members who read and say nothing.

@@ -78,7 +78,7 @@ impl Page {
         let session = session["sessionId"].as_str().expect("a session").to_owned();
         let events = browser.listen(&session);
         let page = Self { browser, context, session, events, url };
-        for domain in ["Page", "Runtime", "DOM", "Accessibility"] {
+        for domain in ["Page", "Runtime", "DOM"] {
             page.call(&format!("{domain}.enable"), json!({}));
         }
         page.set_screen(screen);
