@@ -135,7 +135,8 @@ const FOLD_LINES = 18; // lines, from which on a text is folded
 const PREVIEW_BYTES = 2 * 1024 * 1024;
 const PREVIEW_TYPES = new Set(['png', 'jpg', 'jpeg', 'gif', 'webp', 'avif']);
 const BLOCK_LINES = 50; // of the log, in one element
-const FRAME_WORK = 12; // milliseconds of work on the log in one frame
+const FRAME_LINES = 250; // lines of the log that are made in one frame, and more where these took less than
+const FRAME_WORK = 12; // milliseconds
 const PENDING_SHOWN = 400; // milliseconds until a text that is on its way is shown as such
 
 // ---- 3. Wire -----------------------------------------------------------------------------------------------------
@@ -768,7 +769,7 @@ const log = {
     if (surplus > 0) this.coming.splice(0, surplus);
     let previous = this.articles[this.articles.length - 1];
     let count = 0;
-    for (; count < this.coming.length && (count % 16 !== 0 || performance.now() < until); count += 1) {
+    for (; count < this.coming.length && (count < FRAME_LINES || performance.now() < until); count += 1) {
       const entry = this.coming[count];
       if (entry.notice) {
         this.place(this.makeNotice(entry));
