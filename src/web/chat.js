@@ -80,6 +80,7 @@ const WORDS = {
   left: (name, cause) => `${name} left` + (cause ? `: ${cause}` : ''),
   missing: (count) => `${count} messages that you missed are no longer kept.`,
   restarted: 'The server was started again. All numbers of people and files begin anew, and you talk to all.',
+  uncertain: 'Connected again. All numbers of people and files may have changed, and you talk to all.',
   serverSays: (reason) => `The server: ${reason}`,
 
   // Saying
@@ -91,7 +92,7 @@ const WORDS = {
   sending: 'Sending …',
   unconfirmed: 'Not confirmed: the connection was lost.',
   offline: 'Not sent: there is no connection.',
-  privateLost: (name) => `Not sent. It was for ${name} alone, and the server was started again since.`,
+  privateLost: (name) => `Not confirmed. It was for ${name} alone, and this number may be somebody else's by now.`,
   refused: (reason) => `Not sent: ${reason}`,
   forOne: (name) => `For ${name} alone`,
   sendAgain: 'Send again',
@@ -114,7 +115,7 @@ const WORDS = {
   fetchLost: 'The connection was lost. Please try again.',
   fetchOffline: 'There is no connection. Please try again later.',
   noPicture: 'This is not a picture that the browser can show.',
-  fileGone: 'The server was started again since, and no longer has it under this number.',
+  fileGone: 'The server may no longer have it under this number.',
   bytes: (count) => (count === 1 ? '1 byte' : `${count} bytes`),
   kilobytes: (count) => `${count} KB`,
   megabytes: (count) => `${count} MB`,
@@ -327,7 +328,7 @@ class Link {
     if (!this.wanted) return;
     if (!wasOpen) this.findTrouble();
     const jitter = 0.75 + Math.random() / 2;
-    this.timer = setTimeout(() => this.open(), this.wait * jitter);
+    this.timer = setTimeout(() => this.open(), Math.min(this.wait * jitter, RETRY_MOST));
     this.wait = Math.min(2 * this.wait, RETRY_MOST);
   }
 
@@ -478,6 +479,7 @@ function greet() {
   });
   if (room.nickname !== '') sendNickname(room.nickname);
   if (room.asksNothing) {
+    if (room.began) beginAnew(WORDS.uncertain);
     beReady();
     return;
   }
@@ -496,8 +498,8 @@ function learn(response) {
     }
   }
   const started = room.features.get('started');
-  const isAnew = room.began && (started === undefined || started !== room.started);
-  if (isAnew) beginAnew();
+  if (room.began && started === undefined) beginAnew(WORDS.uncertain);
+  else if (room.began && started !== room.started) beginAnew(WORDS.restarted);
   room.started = started;
   showLimits();
   const query = (body, use) => link.ask('query', [], body, (answer) => {
@@ -519,8 +521,8 @@ function learn(response) {
   }
 }
 
-/** The server was started again: UIDs, File-IDs and the order of messages begin anew. */
-function beginAnew() {
+/** The server was started again, or may have been: UIDs, File-IDs and the order of messages begin anew. */
+function beginAnew(words) {
   room.sequence = undefined;
   log.forgetOrder();
   forgetFiles();
@@ -528,8 +530,8 @@ function beginAnew() {
   talkTo(null);
   for (const item of unsent) losePrivate(item);
   setPeople([...people.keys()].map((uid) => [uid, '']), true);
-  log.notice([WORDS.restarted], true);
-  showProblem(WORDS.restarted);
+  log.notice([words], true);
+  showProblem(words);
 }
 
 function beReady() {
@@ -727,6 +729,7 @@ const log = {
   block: null, // the last block of lines
   entries: new WeakMap(), // by article
   isAtEnd: true, // the last message is on the screen, and following ones are to be
+  lastTop: 0, // how far it was scrolled
   news: 0,
   isScheduled: false,
 
@@ -853,13 +856,18 @@ const log = {
     if (this.isAtEnd) {
       this.news = 0;
       this.box.scrollTop = this.box.scrollHeight;
+      this.lastTop = this.box.scrollTop;
     }
     $('new').hidden = this.news === 0;
     $('new').textContent = WORDS.news(this.news);
   },
 
   scrolled() {
-    this.isAtEnd = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 40;
+    const { scrollTop, scrollHeight, clientHeight } = this.box;
+    // Only a move upwards leaves the end: the end itself moves where something grows.
+    if (scrollHeight - scrollTop - clientHeight < 40) this.isAtEnd = true;
+    else if (scrollTop < this.lastTop) this.isAtEnd = false;
+    this.lastTop = scrollTop;
     this.box.classList.toggle('following', this.isAtEnd);
     if (this.isAtEnd && this.news > 0) this.follow();
   },
@@ -904,7 +912,10 @@ function makeArticle(entry) {
     tools.append(button(WORDS.showAll, WORDS.showAll, unfold));
   }
   if (entry.to !== undefined && !entry.isOwn) {
-    tools.append(button(WORDS.answer, WORDS.answer, () => talkTo(entry.uid, entry.nickname)));
+    tools.append(button(WORDS.answer, WORDS.answer, () => {
+      talkTo(entry.uid, entry.nickname);
+      $('message').focus();
+    }));
   }
   const copy = button(WORDS.copy, WORDS.copy, (event) => copyText(entry.text, event.currentTarget));
   copy.classList.add('copy');
@@ -1410,7 +1421,6 @@ function rowOf(person) {
   const press = element('button');
   press.type = 'button';
   press.append(...nameOf(person.uid, person.nickname));
-  if (person.uid === room.uid) press.append(' ', element('span', 'muted', WORDS.you));
   press.setAttribute('aria-pressed', String(talk.uid === person.uid));
   press.addEventListener('click', () => {
     talkTo(person.uid, person.nickname);
@@ -1418,6 +1428,7 @@ function rowOf(person) {
     $('message').focus();
   });
   row.append(press);
+  if (person.uid === room.uid) row.append(element('span', 'muted', WORDS.you));
   person.row = row;
   person.press = press;
   return row;
@@ -1678,6 +1689,7 @@ function showLimits() {
   const limit = largestFile();
   const isKnown = Number.isFinite(limit);
   setText($('share-limit'), isKnown ? WORDS.shareLimit(shownSize(limit)) : '');
+  $('drop-limit').textContent = $('share-limit').textContent;
   $('share').title = isKnown ? WORDS.shareTitle(shownSize(limit)) : WORDS.share;
 }
 
@@ -1805,6 +1817,7 @@ function listenToPage() {
   document.addEventListener('visibilitychange', () => {
     looked();
     if (!document.hidden) link.hurry();
+    link.check();
   });
   window.addEventListener('focus', looked);
   window.addEventListener('online', () => link.hurry());
