@@ -1833,7 +1833,6 @@ function listenToPage() {
 }
 
 function start() {
-  $('trouble').remove();
   fillWords();
   showTitle();
   showSound();
@@ -1850,6 +1849,7 @@ function start() {
   listenToPage();
   askToJoin();
   setTimeout(askWhoIsHere, 5000);
+  $('trouble').remove(); // the sentence for browsers that do not come this far
 }
 
 start();

@@ -19,6 +19,7 @@ mod look;
 mod page;
 mod people;
 mod saying;
+mod screenshots;
 
 use std::io::{Write, stderr};
 use std::net::SocketAddr;
