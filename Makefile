@@ -4,7 +4,9 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 ARGS ?=
+MODEL_SCHEDULES ?= 10000
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+DIST = target/dist/multichat-$(VERSION)
 TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 SCRIPTS = .ci/run $(wildcard scripts/*.sh tests/*.sh tests/network/*.sh)
 
@@ -14,14 +16,27 @@ SCRIPTS = .ci/run $(wildcard scripts/*.sh tests/*.sh tests/network/*.sh)
 all: ## build the programs
 	$(CARGO) build --release
 
+.PHONY: server
+server: # without what the client alone needs
+	$(CARGO) build --release --no-default-features --bin multichatd
+
 .PHONY: run
-run: all ## build the server and start a room on port 8080 (ARGS=… passes options on)
+run: server ## build the server and start a room on port 8080 (ARGS=… passes options on)
 	target/release/multichatd $(ARGS)
 
 .PHONY: test
-test: ## unit tests, tests over real sockets, and every netcat that is there
+test: ## unit tests, tests over real sockets, schedules of the model, every netcat and shell there is
 	$(CARGO) test
+	$(MAKE) model MODEL_SCHEDULES=300
 	tests/netcats.sh
+	tests/mcmp.sh
+	tests/packaging.sh
+
+.PHONY: model
+# Its own target directory: every package is built for the checker.
+model: ## the delivery core under a model checker (MODEL_SCHEDULES=… for each property)
+	RUSTFLAGS='--cfg shuttle' CARGO_TARGET_DIR=target/model MODEL_SCHEDULES=$(MODEL_SCHEDULES) \
+		$(CARGO) test --no-default-features --lib delivery::model
 
 .PHONY: chaos
 chaos: ## a minute of clients that do anything at random (CHAOS_SEED=… repeats one)
@@ -48,8 +63,10 @@ air: # the bad cable of both
 
 .PHONY: fuzz
 # In memory, since a stage waits for the disk.
-fuzz: ## fuzz readers, names and sessions, FUZZ_SECONDS each (needs cargo-fuzz)
-	for target in reader names session; do \
+fuzz: ## fuzz readers, names, sessions, requests and frames, FUZZ_SECONDS each (needs cargo-fuzz)
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || \
+		{ echo 'cargo-fuzz is not installed: cargo install cargo-fuzz' >&2; exit 1; }
+	for target in reader names session request frames; do \
 		mkdir -p target/fuzz-corpus/$$target && \
 		TMPDIR=/dev/shm RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none $$target \
 			target/fuzz-corpus/$$target tests/fuzz/corpus/$$target -- \
@@ -61,41 +78,39 @@ fuzz: ## fuzz readers, names and sessions, FUZZ_SECONDS each (needs cargo-fuzz)
 check: lint deps test ## all that has to pass, warnings denied
 
 .PHONY: lint
-lint: ## formatting, lints, documentation, shell scripts
+lint: ## formatting, lints, documentation, shell scripts, man pages
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) build --no-default-features
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --document-private-items
 	shellcheck $(SCRIPTS)
+	mandoc -T lint -W warning src/man/*
 
 .PHONY: deps
 deps: ## licences, versions, sources and number of the packages that the programs are built from
 	CARGO='$(CARGO)' scripts/deps.sh
 
 .PHONY: demo
-demo: all ## a server and three shells that chat, share and fetch, with the wire shown
+demo: server ## a server and three shells that chat, with the wire shown (STEP=1: Enter goes on)
 	scripts/demo.sh
 
 .PHONY: install
-install: ## install what `make all` has built, with the systemd unit, under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 target/release/multichatd target/release/multichat $(DESTDIR)$(PREFIX)/bin
-	install -d $(DESTDIR)$(PREFIX)/share/doc/multichat $(DESTDIR)$(PREFIX)/share/multichat
-	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/multichat
-	install -m 644 scripts/mcmp.sh $(DESTDIR)$(PREFIX)/share/multichat
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|@PREFIX@|$(PREFIX)|g' scripts/multichatd.service \
-		>$(DESTDIR)$(PREFIX)/lib/systemd/system/multichatd.service
+install: ## install what `make all` has built, with unit, man pages and completions, under PREFIX
+	PROGRAMS=target/release PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
 
 .PHONY: dist
-dist: ## the programs as static binaries in a tarball, for machines without Rust
+dist: ## the programs as static binaries in a tarball with an install script, for machines without Rust
 	RUSTFLAGS='-C target-feature=+crt-static -C strip=symbols' $(CARGO) build --release --target $(TARGET)
-	rm -rf target/dist && mkdir -p target/dist/multichat-$(VERSION)/scripts
-	cp $(addprefix target/$(TARGET)/release/,multichatd multichat) README.md LICENSE \
-		target/dist/multichat-$(VERSION)
-	cp scripts/mcmp.sh scripts/multichatd.service target/dist/multichat-$(VERSION)/scripts
-	tar -C target/dist -czf target/multichat-$(VERSION)-$(TARGET).tar.gz multichat-$(VERSION)
+	rm -rf target/dist target/multichat-*.tar.gz && mkdir -p $(DIST)/scripts
+	cp $(addprefix target/$(TARGET)/release/,multichatd multichat) README.md LICENSE scripts/install.sh $(DIST)
+	cp -R src/man $(DIST)
+	cp scripts/mcmp.sh scripts/completions.sh scripts/multichatd.service $(DIST)/scripts
+	tar -C target/dist -czf target/multichat-$(VERSION)-$(TARGET).tar.gz --owner=0 --group=0 multichat-$(VERSION)
 	@echo target/multichat-$(VERSION)-$(TARGET).tar.gz
+
+.PHONY: deb
+deb: all ## a Debian package: target/multichat_VERSION_ARCHITECTURE.deb
+	VERSION=$(VERSION) scripts/deb.sh
 
 .PHONY: clean
 clean: ## remove what was built

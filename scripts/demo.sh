@@ -2,8 +2,8 @@
 # A room for a class to watch: starts a server on a free port, lets three shells chat, share and
 # fetch through it, prints what goes over the wire in both directions, and ends by itself.
 #
-# Each step waits for what it needs: a response, or a message that has arrived. Status 0 if all came
-# as expected.
+# Each step waits for what it needs: a response, or a message that has arrived. With STEP=1 each waits
+# for Enter as well. Status 0 if all came as expected.
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -29,7 +29,15 @@ fail() {
     exit 1
 }
 
+# Says what comes next; a step behind the first waits until it is wanted.
+steps=0
 say() {
+    if [ -n "${STEP-}" ] && [ "$steps" -gt 0 ]; then
+        printf '%s[Enter]%s ' "$bold" "$plain"
+        # At the end of input nobody is left to wait for.
+        read -r _ || STEP=''
+    fi
+    steps=$((steps + 1))
     printf '\n%s%s%s\n' "$bold" "$1" "$plain"
 }
 
@@ -66,14 +74,14 @@ read -r _ _ address <"$dir/started" || fail 'the server did not start'
 . "$here/mcmp.sh"
 MCMP_SERVER=$address
 netcat() {
-    _mcmp_connect
+    _mcmp_resolve && _mcmp_connect
 }
 
 : >"$dir/ann"
 : >"$dir/tom"
 mkfifo "$dir/ann.in" "$dir/tom.in"
 listen() {
-    _mcmp_receive <"$dir/$1.in" >>"$dir/$1"
+    _mcmp_resolve && _mcmp_receive <"$dir/$1.in" >>"$dir/$1"
 }
 listen ann &
 anns=$!
@@ -85,7 +93,8 @@ toms=$!
 exec 4>"$dir/tom.in"
 until mcmp_who >"$dir/who" && [ "$(wc -l <"$dir/who")" -eq 3 ]; do :; done
 tom=$(sed -n 2p "$dir/who")
-say "A server listens on $address. Ann and Tom listen, each with a netcat: clients $ann and $tom."
+say "A server listens on $address. Ann and Tom listen, each with a netcat: Ann is client $ann, Tom is
+client $tom. Every connection is a client with a UID of its own, also each that asked meanwhile who is here."
 
 say 'A third shell, Eve, sets a nickname and says something to all. Bye lets the server close.'
 talk eve <<'EOF'

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The server with all that it is built from, itself included.
-SERVER_LIMIT=30
+SERVER_LIMIT=33
 LICENCES='MIT Apache-2.0 Zlib BSD-2-Clause BSD-3-Clause ISC Unlicense'
 
 failed=0
@@ -24,6 +24,8 @@ refused=$(tree --all-features --format '{p}|{l}' | sort -u | awk -F '|' -v allow
     BEGIN { count = split(allowed, names, " "); for (i = 1; i <= count; i++) may[names[i]] = 1 }
     {
         choices = $2
+        # The tables of Unicode in one package of the tests; as free as the others.
+        if (sub(/^\(/, "", choices)) sub(/\) AND Unicode-3.0$/, "", choices)
         gsub("/", " OR ", choices)
         count = split(choices, choice, " OR ")
         for (i = 1; i <= count; i++) if (choice[i] in may) next

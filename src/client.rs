@@ -6,7 +6,7 @@
 //! streamed, in both directions.
 //!
 //! The server is not trusted: what it sends is held up to a limit alone, and is to be shown with care
-//! ([`crate::text::Shown`]). Knows nothing of terminals and flags.
+//! ([`crate::text::TerminalSafe`]). Knows nothing of terminals and flags.
 
 mod outcome;
 mod reader;
@@ -28,7 +28,7 @@ use crate::wire::client_message::encode_client_message;
 use crate::wire::{ClientMessage, Inherited, MessageType, Request};
 
 pub use self::outcome::{Answer, Content, Event, Failure, Lost, Relay};
-pub use self::requests::parse_names;
+pub use crate::wire::query::parse_names;
 
 /// The longest body that is held in memory, in bytes; files that are fetched are not.
 pub const BODY_LIMIT: u64 = 64 << 20;

@@ -1,43 +1,46 @@
 //! Delivery: from the room's batch to the clients' sockets.
 //!
 //! Waking a thread for each delivery is what would cost. So the thread that has read a chat sends
-//! it to everybody itself, with sockets that are not waited for, and does so for whatever others
-//! have said meanwhile as well. What a socket does not take goes to that client's own queue and
-//! writer thread ([`crate::outbox`], [`crate::writer`]).
+//! it to everybody itself, with sockets that are not waited for, and does so for what others have
+//! said meanwhile as well. What a socket does not take goes to that client's own queue ([`outbox`])
+//! and writer thread ([`writer`]).
 //!
 //! 1. A session flushes before it waits for anything: its next byte, a full queue, a file.
-//! 2. One thread at a time flushes, for everybody; whoever finds one at work leaves its additions to
-//!    it and goes on reading. So the order of the batch is the order in every socket.
+//! 2. One thread at a time flushes, for everybody. A session that finds a flusher at work leaves its
+//!    additions to it and goes on reading. So the order of the batch is the order in every socket.
 //! 3. The flusher never waits: not for a socket, not for a queue, not for the room. It gives way
 //!    for moments, to carry more at a time.
 //! 4. A relay is offered to its receivers before the response goes to its sender, which can so be
-//!    told of a receiver that turned out to be gone (§2.3.4).
-//! 5. When a flush returns to a session that waited for it ([`Delivery::flush_all`]), everything
+//!    told of a receiver that turned out to be gone (§2.3.4). A receiver that has sent a chat in the
+//!    same batch is looked at before any response is written, and offered its relays with its own.
+//! 5. When a flush returns to a session that waited for it ([`Delivery::flush_blocking`]), everything
 //!    that it had added is in the sockets or in the queues.
 
+pub(crate) mod backlog;
+pub(crate) mod backpressure;
 mod flusher;
+pub(crate) mod membership;
+pub mod outbox;
+pub(crate) mod socket;
+pub(crate) mod stall;
+pub(crate) mod tcp_info;
+pub(crate) mod writer;
 
 use std::io;
-use std::net::Shutdown;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
-use log::{error, info, warn};
-use parking_lot::{Mutex, MutexGuard};
-use socket2::SockRef;
-
-use self::flusher::Flusher;
-use crate::ids::Uid;
-use crate::limits::{STACK_BYTES, Threads};
-use crate::logging::Rarely;
-use crate::outbox::{Chunk, Outbox, Pressure};
-use crate::reason::Cause;
+use self::backlog::Backlog;
+use self::backpressure::Backpressure;
+use self::flusher::{Flusher, Tools};
+use self::membership::Membership;
+use self::stall::StallWatch;
+use self::writer::Writers;
+use crate::limits::Threads;
 use crate::room::Room;
-use crate::stall::{self, StallWatch};
-use crate::writer;
+use crate::supervisor;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Instant, Mutex, MutexGuard, give_way};
 
 /// The most bytes that are added before a session flushes instead of leaving it to others: it
 /// bounds what is held beside the queues, and is far above what makes a system call worth it.
@@ -51,33 +54,25 @@ const ROUNDS_LIMIT: u32 = 16;
 /// carries more of it to everybody, at the price of one system call each.
 const CROWD_SHARE: u32 = 8;
 
-/// How long the thread that reads a client waits for one that writes to say why the connection is
-/// gone: that one has its error already, and has at the most lost its processor since.
-const CAUSE_WAIT: Duration = Duration::from_millis(20);
-
 /// What delivery is bounded by.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The most bytes that wait for one client before whoever adds to them is slowed down.
+    /// The most bytes that wait for one client before those who flood it are slowed down.
     pub queue: usize,
+    /// The most bytes that wait for all clients together.
+    pub queue_total: usize,
     /// How long a client may take nothing, or stay over the queue limit.
     pub stall_timeout: Duration,
 }
 
-/// The room, and the way out of it.
+/// The way out of the room.
 #[derive(Debug)]
 pub struct Delivery {
-    room: Room,
     limits: Limits,
+    tools: Tools,
     flusher: Mutex<Flusher>,
     /// Whether the flusher has worked for others long enough: its own client waits meanwhile.
-    wants_relief: AtomicBool,
-    pressure: Pressure,
-    stall_watch: StallWatch,
-    threads: Arc<Threads>,
-    /// Queues for the spare writer thread.
-    spare: Sender<(Arc<Outbox>, Receiver<Chunk>)>,
-    no_thread_said: Rarely,
+    handoff_requested: AtomicBool,
 }
 
 impl Delivery {
@@ -87,75 +82,78 @@ impl Delivery {
     /// Where the two threads cannot be started that all clients share: the stall watch, and the one
     /// that writes where there are no others.
     pub fn start(limits: Limits, threads: Arc<Threads>) -> io::Result<Arc<Delivery>> {
-        let (spare, queues) = crossbeam_channel::unbounded();
-        let (stall_watch, told) = StallWatch::new();
-        let delivery = Arc::new(Delivery {
+        let membership = Delivery::new_membership(limits);
+        let tools = Tools {
+            writers: Writers::start(threads, &membership)?,
+            stall_watch: StallWatch::start(limits.stall_timeout, Arc::downgrade(&membership))?,
+            membership,
+        };
+        Ok(Delivery::with(limits, tools))
+    }
+
+    fn new_membership(limits: Limits) -> Arc<Membership> {
+        Arc::new(Membership {
             room: Room::default(),
-            limits,
-            flusher: Mutex::default(),
-            wants_relief: AtomicBool::new(false),
-            pressure: Pressure::default(),
-            stall_watch,
-            threads,
-            spare,
-            no_thread_said: Rarely::default(),
-        });
-        let served = Arc::downgrade(&delivery);
-        thread::Builder::new()
-            .name("writer".to_string())
-            .stack_size(STACK_BYTES)
-            .spawn(move || write_in_turn(&queues, &served))?;
-        stall::start(told, Arc::downgrade(&delivery))?;
-        Ok(delivery)
+            backpressure: Backpressure::new(limits.queue, limits.stall_timeout),
+            backlog: Backlog::new(limits.queue_total),
+        })
+    }
+
+    fn with(limits: Limits, tools: Tools) -> Arc<Delivery> {
+        let flusher = Mutex::default();
+        Arc::new(Delivery { limits, tools, flusher, handoff_requested: AtomicBool::new(false) })
     }
 
     /// Who is here, and what was said.
     pub fn room(&self) -> &Room {
-        &self.room
+        &self.tools.membership.room
     }
 
-    pub(crate) fn pressure(&self) -> &Pressure {
-        &self.pressure
+    /// How clients come and go.
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.tools.membership
     }
 
-    pub(crate) fn queue_limit(&self) -> usize {
-        self.limits.queue
+    pub(crate) fn backpressure(&self) -> &Backpressure {
+        &self.tools.membership.backpressure
     }
 
-    pub(crate) fn stall_timeout(&self) -> Duration {
-        self.limits.stall_timeout
-    }
-
-    /// How many bytes are to be added at the most before [`Delivery::flush_all`]: where queues are
-    /// short, what stands before them must be shorter.
+    /// How many bytes are to be added at the most before [`Delivery::flush_blocking`]: where queues
+    /// are short, what stands before them must be shorter.
     pub(crate) fn batch_limit(&self) -> usize {
         BATCH_LIMIT.min(self.limits.queue / 2)
+    }
+
+    /// Whether `more` bytes may be added where `unflushed` are to be flushed: what is held beside
+    /// the queues is never more than one message over the limit, however many add to it.
+    pub(crate) fn has_room_for(&self, unflushed: usize, more: usize) -> bool {
+        unflushed == 0 || unflushed + more <= self.batch_limit()
     }
 
     /// Sends what was added, or leaves it to the thread that is at it.
     ///
     /// Waits only to relieve a thread that has flushed for others for long.
-    pub(crate) fn flush(self: &Arc<Delivery>) {
+    pub(crate) fn flush_or_delegate(&self) {
         match self.flusher.try_lock() {
             Some(flusher) => self.flush_with(flusher),
-            None if self.wants_relief.swap(false, Ordering::Relaxed) => self.flush_all(),
+            None if self.handoff_requested.swap(false, Ordering::Relaxed) => self.flush_blocking(),
             None => {}
         }
     }
 
     /// Sends what was added, waiting for the thread that is at it.
-    pub(crate) fn flush_all(self: &Arc<Delivery>) {
+    pub(crate) fn flush_blocking(&self) {
         self.flush_with(self.flusher.lock());
     }
 
     /// Flushes until nothing is left, or until another thread is at it.
     ///
-    /// A flusher looks for more only after letting go of its lock. So whoever finds it locked has
-    /// added before that look: rule 2 loses nothing.
-    fn flush_with(self: &Arc<Delivery>, flusher: MutexGuard<'_, Flusher>) {
+    /// A flusher looks for more only after letting go of its lock. So a session that finds it locked
+    /// has added before that look: rule 2 loses nothing.
+    fn flush_with(&self, flusher: MutexGuard<'_, Flusher>) {
         let mut held = Some(flusher);
         while let Some(flusher) = held {
-            if self.flush_rounds(flusher) {
+            if supervisor::guard("the flusher", || self.flush_rounds(flusher)) {
                 return;
             }
             // In a lively room there is always more, and this thread has a client of its own.
@@ -163,115 +161,27 @@ impl Delivery {
         }
     }
 
-    /// Flushes until nothing is left, or until somebody should take over: the wish stands until
-    /// somebody who has added something meanwhile finds it. Returns whether nothing is left.
-    fn flush_rounds(self: &Arc<Delivery>, mut flusher: MutexGuard<'_, Flusher>) -> bool {
+    /// Flushes until nothing is left, or until somebody should take over: the request stands until a
+    /// session finds it that has added something meanwhile. Returns whether nothing is left.
+    fn flush_rounds(&self, mut flusher: MutexGuard<'_, Flusher>) -> bool {
         let mut rounds = 0;
         let mut start = Instant::now();
-        while rounds < ROUNDS_LIMIT && flusher.flush_batch(self) {
+        while rounds < ROUNDS_LIMIT && flusher.flush_batch(&self.tools, BATCH_LIMIT) {
             rounds += 1;
             if flusher.is_crowded() {
-                give_way(start.elapsed() / CROWD_SHARE);
+                give_way(start.elapsed() / CROWD_SHARE, || false);
             }
             start = Instant::now();
         }
-        self.wants_relief.store(rounds == ROUNDS_LIMIT, Ordering::Relaxed);
-        // Fair: whoever waits gets the lock now, not after the next rounds of this thread.
+        self.handoff_requested.store(rounds == ROUNDS_LIMIT, Ordering::Relaxed);
+        // Fair: a thread that waits gets the lock now, not after the next rounds of this one.
         MutexGuard::unlock_fair(flusher);
-        !self.room.has_unflushed()
-    }
-
-    /// Takes a client out of the room, with the cause that later senders are told.
-    pub fn leave(&self, outbox: &Arc<Outbox>, cause: Cause) {
-        if cause == Cause::Closed && outbox.stream().peer_addr().is_err() {
-            // More than closed. Only the client's own session comes here, holding nothing.
-            self.wait_for_cause(outbox.uid());
-        }
-        if !self.room.leave(outbox, cause) {
-            return;
-        }
-        let uid = outbox.uid();
-        if cause.is_cut() {
-            warn!("client {uid}: disconnected: {cause}");
-        } else {
-            info!("client {uid}: left: {cause}");
-        }
-        self.pressure.fall(uid);
-        self.pressure.wake();
-    }
-
-    /// Lets another thread say why a connection is gone, if it is about to.
-    ///
-    /// The kernel tells of a reset once, to whichever of reader and writer asks first; to the other
-    /// one the connection looks closed.
-    fn wait_for_cause(&self, uid: Uid) {
-        let until = Instant::now() + CAUSE_WAIT;
-        while self.room.cause_of(uid).is_none() && Instant::now() < until {
-            thread::yield_now();
-        }
-    }
-
-    /// A write has failed: the client is gone. Its session goes on to read what came before.
-    pub(crate) fn lose(&self, outbox: &Arc<Outbox>, cause: Cause) {
-        // Of a close the session has said so before a write could fail, nearly always. Where it has
-        // not, the kernel has told the session of a reset, or a `sendfile` that had sent a part has
-        // kept it to itself. The flusher waits for nobody to find out.
-        let cause = if cause == Cause::Closed { Cause::Reset } else { cause };
-        // In this order: whoever is woken finds the cause recorded.
-        self.leave(outbox, cause);
-        outbox.break_off();
-        self.pressure.fall(outbox.uid());
-        self.pressure.wake();
-    }
-
-    /// Disconnects a client: wakes whatever reads from it or writes to it, and resets the
-    /// connection when they have let go of it.
-    pub(crate) fn cut(&self, outbox: &Arc<Outbox>, cause: Cause) {
-        self.lose(outbox, cause);
-        // Both fail on a connection that is gone already, which is as good.
-        let _ = SockRef::from(outbox.stream()).set_linger(Some(Duration::ZERO));
-        let _ = outbox.stream().shutdown(Shutdown::Both);
-    }
-
-    /// Starts the writer thread of a client, or leaves its queue to the spare one.
-    fn start_writer(self: &Arc<Delivery>, outbox: &Arc<Outbox>, queue: Receiver<Chunk>) {
-        let started = self.threads.reserve_writer().is_some_and(|permit| {
-            let (outbox, queue, delivery) = (Arc::clone(outbox), queue.clone(), Arc::clone(self));
-            let builder = thread::Builder::new()
-                .name(format!("writer-{}", outbox.uid()))
-                .stack_size(STACK_BYTES);
-            let started = builder.spawn(move || {
-                writer::run(&outbox, &queue, &delivery, writer::IDLE);
-                drop(permit);
-            });
-            started.is_ok()
-        });
-        if !started {
-            if self.no_thread_said.is_due() {
-                error!("no thread left to write to client {}: it waits its turn", outbox.uid());
-            }
-            // The spare thread ends only together with what it is the spare of.
-            let _ = self.spare.send((Arc::clone(outbox), queue));
-        }
+        !self.room().has_unflushed()
     }
 }
 
-/// Lets other threads run before this one for so long.
-fn give_way(length: Duration) {
-    let until = Instant::now() + length;
-    while Instant::now() < until {
-        thread::yield_now();
-    }
-}
-
-/// Writes for the clients that no thread could be started for, one after the other: where the
-/// system has no threads left, whoever is there already is served all the same.
-fn write_in_turn(queues: &Receiver<(Arc<Outbox>, Receiver<Chunk>)>, delivery: &Weak<Delivery>) {
-    for (outbox, queue) in queues {
-        let Some(delivery) = delivery.upgrade() else { return };
-        writer::run(&outbox, &queue, &delivery, Duration::ZERO);
-    }
-}
-
+#[cfg(all(test, shuttle))]
+#[path = "../tests/model/mod.rs"]
+mod model;
 #[cfg(test)]
 mod tests;

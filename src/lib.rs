@@ -22,6 +22,7 @@
 //! | `session` | one client from connect to close; `input` reads, `requests` carries out, `close` closes | grammar, listening |
 //! | [`server`] | starting and stopping; `listen`, `accept`, and what all threads share (`shared`) | contents of messages |
 //! | `refusal` | newcomers that are refused | |
+//! | [`web`] | a browser's side of one connection: the HTTP request, the frames of a WebSocket | sockets, threads, clocks, messages |
 //! | [`limits`] | what the system allows | |
 //! | [`logging`] | the log, and that nobody waits for it | |
 //! | [`client`] | the blocking client: requests, responses, what arrives in between | terminals, flags |
@@ -41,22 +42,21 @@
 //!    a small staged one is fetched like a text.
 //! 7. Every way a thread can end, a panic included, takes its client out of the room with a cause.
 
+mod admission;
 pub mod args;
-mod batch;
 pub mod client;
 pub mod delivery;
 pub mod ids;
-mod kernel_queue;
 pub mod limits;
 pub mod logging;
-pub mod outbox;
 pub mod reason;
-mod refusal;
 pub mod room;
 pub mod server;
+mod service;
 mod session;
 pub mod stage;
-mod stall;
+mod supervisor;
+mod sync;
 pub mod text;
+pub mod web;
 pub mod wire;
-mod writer;

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// The stack of a client's threads, in bytes. Address space alone: what is not touched costs
 /// nothing, and nothing that these threads call comes near it.
@@ -27,7 +28,7 @@ pub fn raise_open_files() -> usize {
 }
 
 /// How many of `open_files` descriptors are not for clients: they are for files that are shared and
-/// fetched, for connections that are being closed or refused, and for the server itself.
+/// fetched, for connections that are being refused, and for the server itself.
 pub fn spare_open_files(open_files: usize) -> usize {
     (open_files / 8).clamp(16, 512)
 }
@@ -37,9 +38,9 @@ pub fn clients_by_open_files(open_files: usize) -> usize {
     open_files.saturating_sub(spare_open_files(open_files))
 }
 
-/// How many connections that are being closed, and as many that are being refused, are kept open
-/// for their peers' sake: the rest of what is spare is for files.
-pub fn kept_by_open_files(open_files: usize) -> usize {
+/// How many connections that are being refused are kept open for their peers' sake: the rest of what
+/// is spare is for files.
+pub fn refused_by_open_files(open_files: usize) -> usize {
     spare_open_files(open_files) / 4
 }
 
@@ -112,8 +113,8 @@ mod tests {
         assert_eq!(clients_by_open_files(1024), 896);
         assert_eq!(clients_by_open_files(20_000), 19_488);
         assert_eq!(clients_by_open_files(10), 0);
-        assert_eq!(kept_by_open_files(40), 4);
-        assert_eq!(kept_by_open_files(20_000), 128);
+        assert_eq!(refused_by_open_files(40), 4);
+        assert_eq!(refused_by_open_files(20_000), 128);
     }
 
     #[test]

@@ -1,18 +1,20 @@
 //! The log: through `log` and `env_logger` to standard error, by a thread of its own; and how often
 //! the same is said there.
 //!
-//! Whoever logs never waits: where standard error is a terminal that was stopped, or a pipe that
+//! A thread that logs never waits: where standard error is a terminal that was stopped, or a pipe that
 //! nobody reads, lines are left out and counted, and the room goes on.
 
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use log::LevelFilter;
-use parking_lot::Mutex;
+
+use crate::limits::STACK_BYTES;
+use crate::supervisor;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::channel::{Receiver, Sender, bounded};
+use crate::sync::{Instant, Mutex};
 
 /// How many lines may wait to be written.
 const LINES_LIMIT: usize = 1024;
@@ -29,11 +31,8 @@ enum Entry {
     Flush(Sender<()>),
 }
 
-/// The log's other end, to be finished at the end of the program.
-#[derive(Debug)]
-pub struct Log {
-    entries: Sender<Entry>,
-}
+/// The log's other end, once it is started.
+static LOG: OnceLock<Sender<Entry>> = OnceLock::new();
 
 /// Where `env_logger` writes to.
 struct Lines {
@@ -58,23 +57,25 @@ impl Write for Lines {
 ///
 /// # Errors
 /// Where its thread cannot be started.
-pub fn start(level: LevelFilter) -> io::Result<Log> {
+pub fn start(level: LevelFilter) -> io::Result<()> {
     let (entries, waiting) = bounded(LINES_LIMIT);
     let left_out = Arc::new(AtomicU64::new(0));
     let lines = Lines { entries: entries.clone(), left_out: Arc::clone(&left_out) };
-    thread::Builder::new().name("log".to_string()).spawn(move || write_out(&waiting, &left_out))?;
+    supervisor::spawn("log", STACK_BYTES, move || write_out(&waiting, &left_out))?;
     env_logger::Builder::new()
         .filter_level(level)
         .parse_default_env()
         .format_target(false)
         .target(env_logger::Target::Pipe(Box::new(lines)))
         .init();
-    Ok(Log { entries })
+    LOG.get_or_init(|| entries);
+    supervisor::before_exit(finish);
+    Ok(())
 }
 
 fn write_out(waiting: &Receiver<Entry>, left_out: &AtomicU64) {
     let mut stderr = io::stderr();
-    for entry in waiting {
+    for entry in waiting.iter() {
         // Where standard error is closed there is nobody to be told.
         match entry {
             Entry::Line(line) => {
@@ -91,21 +92,20 @@ fn write_out(waiting: &Receiver<Entry>, left_out: &AtomicU64) {
     }
 }
 
-impl Log {
-    /// Waits until all is written that was logged before; for a second at the most.
-    pub fn finish(&self) {
-        let (done, finished) = bounded(1);
-        if self.entries.send_timeout(Entry::Flush(done), FINISH_LIMIT).is_ok() {
-            let _ = finished.recv_timeout(FINISH_LIMIT);
-        }
+/// Waits until all is written that was logged before; for two seconds at the most.
+pub fn finish() {
+    let Some(entries) = LOG.get() else { return };
+    let (done, finished) = bounded(1);
+    if entries.send_timeout(Entry::Flush(done), FINISH_LIMIT).is_ok() {
+        let _ = finished.recv_timeout(FINISH_LIMIT);
     }
 }
 
-/// Trouble that is said now and then, however often clients run into it.
+/// Says trouble now and then, however often clients run into it.
 #[derive(Debug, Default)]
-pub(crate) struct Rarely(Mutex<Option<Instant>>);
+pub(crate) struct LogThrottle(Mutex<Option<Instant>>);
 
-impl Rarely {
+impl LogThrottle {
     /// Whether it is to be said; if so, it is not to be said again for a minute.
     pub(crate) fn is_due(&self) -> bool {
         let mut said = self.0.lock();

@@ -1,4 +1,8 @@
-//! Why a message is refused, and how a client left: the facts. Their words are in `wording`.
+//! Why a message is refused, why a session ends, and how a client left: the facts. Their words are
+//! in `wording`.
+//!
+//! Each layer has an enum of its own. What becomes of the session is a type: it goes on after a
+//! [`Refusal`], and ends with a [`Fatal`] (P2).
 //!
 //! A reason is one line for the person who must correct the message: what was got, what was
 //! expected, what to do. It echoes at most 32 bytes of input, escaped, and never holds an address,
@@ -6,97 +10,61 @@
 
 mod wording;
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::ids::{FileId, Uid};
-use crate::wire::MessageType;
-use crate::wire::header::Field;
+use crate::text::{NicknameError, TextError};
+use crate::wire::error::{HeaderError, MessageError};
 
-/// What a reason quotes of the input: at most 32 bytes, in printable ASCII.
+/// Why a message is refused. The session goes on behind it (P2).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Excerpt(Box<str>);
+pub enum Refusal {
+    /// Something is wrong with the message itself.
+    Message(MessageError),
+    /// The room has nobody to relay it to.
+    Room(RoomError),
+    /// The stage does not take the file, or does not have it.
+    Stage(StageError),
+}
 
-impl Excerpt {
-    const LIMIT: usize = 32;
-
-    /// Quotes the beginning of `input`.
-    pub fn of(input: &[u8]) -> Excerpt {
-        let mut text = input[..input.len().min(Excerpt::LIMIT)].escape_ascii().to_string();
-        if input.len() > Excerpt::LIMIT {
-            text.push_str("...");
-        }
-        Excerpt(text.into())
+impl From<MessageError> for Refusal {
+    fn from(error: MessageError) -> Refusal {
+        Refusal::Message(error)
     }
 }
 
-impl fmt::Display for Excerpt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+impl From<NicknameError> for Refusal {
+    fn from(error: NicknameError) -> Refusal {
+        Refusal::Message(error.into())
     }
 }
 
-/// Why a message is refused; [`Reason::is_fatal`] tells whether the session goes on.
+impl From<TextError> for Refusal {
+    fn from(error: TextError) -> Refusal {
+        Refusal::Message(error.into())
+    }
+}
+
+impl From<RoomError> for Refusal {
+    fn from(error: RoomError) -> Refusal {
+        Refusal::Room(error)
+    }
+}
+
+impl From<StageError> for Refusal {
+    fn from(error: StageError) -> Refusal {
+        Refusal::Stage(error)
+    }
+}
+
+/// How the words of every [`Fatal`] end: some netcats show nothing else of the end of a connection.
+pub const CLOSED: &str = "; the connection is closed";
+
+/// Why a connection is closed: the end of a message is not known, or is never to come (P2).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
-    // The header cannot be read, or leaves the end of the message unknown: fatal.
-    /// A line is longer than [`LINE_LIMIT`](crate::wire::header::LINE_LIMIT).
-    LineTooLong,
-    /// A header has more than [`LINES_LIMIT`](crate::wire::header::LINES_LIMIT) lines.
-    TooManyLines,
-    /// `Message-Type: chat`, as in HTTP.
-    Colon {
-        /// The line as it came.
-        line: Excerpt,
-        /// The field that was meant.
-        field: Field,
-        /// What stood behind the colon.
-        value: Excerpt,
-    },
-    /// A message begins with something else than a field of the draft.
-    UnknownFirstField {
-        /// The line as it came.
-        line: Excerpt,
-    },
-    /// A name holds more than letters, digits and `-`.
-    BadFieldName {
-        /// The name as it came.
-        name: Excerpt,
-    },
-    /// A name stands alone on its line.
-    NoValue {
-        /// The name as it came.
-        name: Excerpt,
-    },
-    /// A control character in a header line.
-    ControlInHeader {
-        /// The character.
-        byte: u8,
-    },
-    /// A value that is not ASCII, in a field that is no nickname.
-    NotAsciiInHeader {
-        /// The field's name as it came.
-        name: Excerpt,
-    },
-    /// `Content-Length` stands there twice.
-    RepeatedLength,
-    /// `Content-Length` is no number.
-    BadLength {
-        /// Its value as it came.
-        value: Excerpt,
-    },
-    /// A message that has a body, without `Content-Length`.
-    NoLength {
-        /// What message it is.
-        message_type: MessageType,
-    },
-    /// An unknown `Message-Type`, without `Content-Length`.
-    UnknownTypeNoLength {
-        /// The type as it came.
-        value: Excerpt,
-    },
-    /// Neither `Message-Type` nor `Content-Length`.
-    NoTypeNoLength,
+pub enum Fatal {
+    /// The header cannot be read, or leaves the end of the message unknown.
+    Header(HeaderError),
     /// The connection ended inside a header.
     EndedInHeader,
     /// The connection ended inside a body.
@@ -111,70 +79,23 @@ pub enum Reason {
         /// How long was waited.
         waited: Duration,
     },
-    /// The server stops.
+    /// The server stops, and the message is not whole.
     Stopping,
+    /// A newcomer is not let in: no message was read.
+    Admission(AdmissionError),
+}
 
-    // The message is well formed, and cannot be carried out: the session goes on.
-    /// A mandatory field is not there.
-    Missing {
-        /// Which.
-        field: Field,
-    },
-    /// A field of the draft stands there twice.
-    Repeated {
-        /// Which.
-        field: Field,
-    },
-    /// `Message-Type` is none that the draft has.
-    UnknownType {
-        /// Its value as it came.
-        value: Excerpt,
-    },
-    /// A field that takes a number holds something else.
-    BadNumber {
-        /// Which field.
-        field: Field,
-        /// Its value as it came.
-        value: Excerpt,
-    },
-    /// `Content-Type` is neither `text` nor a filename extension.
-    BadContentType {
-        /// Its value as it came.
-        value: Excerpt,
-    },
-    /// The body is declared longer than its message may have.
-    BodyTooLong {
-        /// The declared length.
-        declared: u64,
-        /// The largest length allowed.
-        limit: u64,
-        /// What the body would have been.
-        what: BodyKind,
-    },
-    /// A query asks for something unknown.
-    UnknownQuery {
-        /// The body as it came.
-        body: Excerpt,
-    },
-    /// The body of a fetch is no File-ID.
-    BadFileId {
-        /// The body as it came.
-        value: Excerpt,
-    },
-    /// There is no such file for the asker: in these words whether it never was, is no longer
-    /// staged, or is not for the asker.
-    NoSuchFile {
-        /// What was asked for.
-        id: FileId,
-    },
-    /// Nobody was ever assigned this UID.
+/// Why the room does not relay a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomError {
+    /// No client was ever assigned this UID.
     NeverConnected {
-        /// Whom the message was for.
+        /// The receiver that the message names.
         uid: Uid,
     },
     /// The receiver is no longer active (§2.3.2.1, §2.3.4).
     HasLeft {
-        /// Whom the message was for.
+        /// The receiver that the message names.
         uid: Uid,
         /// How that client left; `None` where it is too long ago to be remembered.
         cause: Option<Cause>,
@@ -186,38 +107,18 @@ pub enum Reason {
         /// How it left.
         cause: Cause,
     },
-    /// A nickname of nothing but white space.
-    NicknameEmpty,
-    /// A nickname longer than [`NICKNAME_LIMIT`](crate::text::NICKNAME_LIMIT).
-    NicknameTooLong {
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// A nickname that is not UTF-8.
-    NicknameNotUtf8,
-    /// A nickname that is not ASCII, where only ASCII is allowed.
-    NicknameNotAscii,
-    /// A nickname with a character that may not stand in one.
-    NicknameCharacter {
-        /// The character.
-        character: char,
-    },
-    /// A text that is not UTF-8.
-    TextNotUtf8 {
-        /// Where, in bytes from the body's start.
-        at: usize,
-    },
-    /// A text that is not ASCII, where only ASCII is allowed.
-    TextNotAscii {
-        /// Where, in bytes from the body's start.
-        at: usize,
-    },
-    /// A text with a control character.
-    TextCharacter {
-        /// Where, in bytes from the body's start.
-        at: usize,
-        /// The character.
-        character: char,
+    /// The history is asked for, and none is kept.
+    HistoryOff,
+}
+
+/// Why the stage does not take a file, or does not give one out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageError {
+    /// There is no such file for the asker: in these words whether it never was, is no longer
+    /// staged, or is not for the asker.
+    NoSuchFile {
+        /// What was asked for.
+        id: FileId,
     },
     /// A file larger than the whole stage.
     LargerThanStage {
@@ -227,13 +128,18 @@ pub enum Reason {
         limit: u64,
     },
     /// The files that are arriving at the same time leave no room for this one.
-    StageBusy,
+    Busy,
+    /// The file came more slowly than it had to, and others needed its room (P5).
+    ShareTooSlow,
     /// The server could not write the file.
-    StageFailed,
+    StoreFailed,
     /// The server could not read the file.
     FetchFailed,
+}
 
-    // A newcomer is refused: no message was read.
+/// Why a newcomer is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdmissionError {
     /// As many clients as are allowed are there.
     RoomFull {
         /// How many that is.
@@ -248,47 +154,7 @@ pub enum Reason {
     NoResources,
 }
 
-/// What a body would have been, in words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyKind {
-    /// The text of a chat.
-    Text,
-    /// A shared file.
-    File,
-    /// The body of a query, a fetch or a nickname message.
-    Short(MessageType),
-}
-
-impl Reason {
-    /// Whether the session ends with it: the end of the message is not known, or is never to come.
-    pub fn is_fatal(&self) -> bool {
-        matches!(
-            self,
-            Reason::LineTooLong
-                | Reason::TooManyLines
-                | Reason::Colon { .. }
-                | Reason::UnknownFirstField { .. }
-                | Reason::BadFieldName { .. }
-                | Reason::NoValue { .. }
-                | Reason::ControlInHeader { .. }
-                | Reason::NotAsciiInHeader { .. }
-                | Reason::RepeatedLength
-                | Reason::BadLength { .. }
-                | Reason::NoLength { .. }
-                | Reason::UnknownTypeNoLength { .. }
-                | Reason::NoTypeNoLength
-                | Reason::EndedInHeader
-                | Reason::EndedInBody { .. }
-                | Reason::Silent { .. }
-                | Reason::Stopping
-                | Reason::RoomFull { .. }
-                | Reason::HostFull { .. }
-                | Reason::NoResources
-        )
-    }
-}
-
-/// How a client left (§2.3.4), as told to whoever sends it a private message.
+/// How a client left (§2.3.4), as told to a client that sends it a private message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// It sent `bye`.
@@ -307,6 +173,8 @@ pub enum Cause {
     Malformed,
     /// Inside a message, it sent nothing for two minutes.
     Silent,
+    /// The operator removed it.
+    Removed,
     /// The server's system failed to serve it.
     ServerFailed,
     /// The server stopped.
@@ -314,7 +182,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Whether the server cut the connection off, which the log warns of.
+    /// Whether the server ended the connection, which the log warns of.
     pub fn is_cut(self) -> bool {
         matches!(
             self,
@@ -326,3 +194,6 @@ impl Cause {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,17 +5,17 @@
 //! system call and never while anything waits. A chat is added for all its receivers in one hold of
 //! the lock: that is why every client sees the public messages in the same order.
 
+pub(crate) mod batch;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
-use std::net::TcpStream;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
-use crate::batch::Batch;
-use crate::ids::{FileId, Uid};
-use crate::outbox::Outbox;
-use crate::reason::{Cause, Reason};
+use self::batch::Batch;
+use crate::delivery::outbox::Outbox;
+use crate::ids::Uid;
+use crate::reason::{Cause, RoomError};
+use crate::sync::Mutex;
 use crate::text::Nickname;
 use crate::wire::{Content, Inherited, Relay};
 
@@ -44,6 +44,24 @@ struct State {
     batch: Batch,
 }
 
+/// A chat that is to be added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChatToAdd<'a> {
+    /// The receiver of a private one.
+    pub(crate) to: Option<Uid>,
+    pub(crate) content: Content<'a>,
+    pub(crate) inherited: Inherited,
+}
+
+/// Whether something was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// It was; so many bytes are to be flushed.
+    Unflushed(usize),
+    /// It was not, and is to be tried again.
+    NotNow,
+}
+
 #[derive(Debug)]
 struct Member {
     outbox: Arc<Outbox>,
@@ -57,24 +75,24 @@ impl State {
         Arc::clone(self.roster.get_or_insert_with(fill))
     }
 
-    fn receiver(&self, uid: Uid) -> Result<&Arc<Outbox>, Reason> {
+    fn receiver(&self, uid: Uid) -> Result<&Arc<Outbox>, RoomError> {
         if let Some(member) = self.active.get(&uid) {
             return Ok(&member.outbox);
         }
         if uid.0 == 0 || uid.0 > self.last_uid {
-            return Err(Reason::NeverConnected { uid });
+            return Err(RoomError::NeverConnected { uid });
         }
-        Err(Reason::HasLeft { uid, cause: self.left.get(&uid).copied() })
+        Err(RoomError::HasLeft { uid, cause: self.left.get(&uid).copied() })
     }
 }
 
 impl Room {
-    /// Makes a newcomer active, under the next UID (§2.3.1.2).
-    pub fn join(&self, stream: TcpStream) -> Arc<Outbox> {
+    /// Makes a newcomer active, under the next UID (§2.3.1.2), with what `make` returns for that.
+    pub(crate) fn join(&self, make: impl FnOnce(Uid) -> Outbox) -> Arc<Outbox> {
         let mut state = self.state.lock();
         state.last_uid += 1;
         let uid = Uid(state.last_uid);
-        let outbox = Arc::new(Outbox::new(uid, stream));
+        let outbox = Arc::new(make(uid));
         let member = Member { outbox: Arc::clone(&outbox), nickname: None };
         state.active.insert(uid, member);
         state.roster = None;
@@ -91,6 +109,7 @@ impl Room {
         if state.active.remove(&uid).is_none() {
             return false;
         }
+        outbox.set_left();
         state.roster = None;
         state.batch.leave(outbox);
         state.left.insert(uid, cause);
@@ -135,13 +154,12 @@ impl Room {
     ///
     /// # Errors
     /// Why not: nobody of that UID has connected, or how that client left (§2.3.2.1).
-    pub fn check_receiver(&self, uid: Uid) -> Result<(), Reason> {
+    pub fn check_receiver(&self, uid: Uid) -> Result<(), RoomError> {
         self.state.lock().receiver(uid).map(|_| ())
     }
 
-    /// Adds a chat for everybody it is for, and then its response (§2.3.2): one hold of the lock.
-    ///
-    /// Returns how many bytes are to be flushed.
+    /// Adds a chat for everybody it is for, and then its response (§2.3.2): one hold of the lock,
+    /// under which `may_add` is asked first; it is given how many bytes are to be flushed already.
     ///
     /// # Errors
     /// As [`Room::check_receiver`]; then nothing is added, the response neither.
@@ -149,10 +167,10 @@ impl Room {
         &self,
         sender: &Arc<Outbox>,
         nickname: Option<&Nickname>,
-        to: Option<Uid>,
-        content: Content<'_>,
-        inherited: Inherited,
-    ) -> Result<usize, Reason> {
+        chat: ChatToAdd<'_>,
+        may_add: impl FnOnce(usize) -> bool,
+    ) -> Result<Added, RoomError> {
+        let ChatToAdd { to, content, inherited } = chat;
         let relay = Relay { to, from: sender.uid(), nickname, content };
         let file_id = match content {
             Content::File { id, .. } => Some(id),
@@ -160,31 +178,31 @@ impl Room {
         };
         let mut state = self.state.lock();
         let receiver = to.map(|uid| state.receiver(uid).cloned()).transpose()?;
+        if !may_add(state.batch.len()) {
+            return Ok(Added::NotNow);
+        }
         state.batch.add_chat(sender, receiver.as_ref(), &relay, inherited, file_id);
-        Ok(state.batch.len())
+        Ok(Added::Unflushed(state.batch.len()))
     }
 
-    /// Adds a response for one client, which `encode` appends to what it is given.
-    ///
-    /// Returns how many bytes are to be flushed.
-    pub(crate) fn respond(&self, outbox: &Arc<Outbox>, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
-        let mut state = self.state.lock();
-        state.batch.add(outbox, encode);
-        state.batch.len()
-    }
-
-    /// Adds a staged file's bytes for one client, behind the header that `encode` appends.
-    pub(crate) fn respond_with_file(
+    /// Adds a response for one client, which `encode` appends to what it is given; and behind it the
+    /// bytes of a staged file, if there is one. `may_add` is asked first, as in [`Room::chat`].
+    pub(crate) fn respond(
         &self,
         outbox: &Arc<Outbox>,
+        file: Option<(&Arc<File>, u64)>,
         encode: impl FnOnce(&mut Vec<u8>),
-        file: Arc<File>,
-        len: u64,
-    ) -> usize {
+        may_add: impl FnOnce(usize) -> bool,
+    ) -> Added {
         let mut state = self.state.lock();
+        if !may_add(state.batch.len()) {
+            return Added::NotNow;
+        }
         state.batch.add(outbox, encode);
-        state.batch.add_file(outbox, file, len);
-        state.batch.len()
+        if let Some((file, len)) = file {
+            state.batch.add_file(outbox, Arc::clone(file), len);
+        }
+        Added::Unflushed(state.batch.len())
     }
 
     /// Whether something is to be flushed.
@@ -192,15 +210,22 @@ impl Room {
         !self.state.lock().batch.is_empty()
     }
 
-    /// Exchanges the batch for `empty`, and returns whom its public part is for; `None` where
-    /// there is nothing to be flushed.
-    pub(crate) fn take_batch(&self, empty: &mut Batch) -> Option<Roster> {
+    /// Exchanges the batch for an empty one, and returns it with those that its public part is for;
+    /// `None` where there is nothing to be flushed.
+    pub(crate) fn take_batch(&self, empty: impl FnOnce() -> Batch) -> Option<(Batch, Roster)> {
         let mut state = self.state.lock();
         if state.batch.is_empty() {
             return None;
         }
-        std::mem::swap(&mut state.batch, empty);
-        Some(if empty.public().is_empty() { Roster::default() } else { state.roster() })
+        let batch = std::mem::replace(&mut state.batch, empty());
+        let roster = if batch.public().is_empty() { Roster::default() } else { state.roster() };
+        Some((batch, roster))
+    }
+
+    /// How many clients are active, and the UID of the last one that joined, active or not.
+    pub(crate) fn population(&self) -> (usize, Uid) {
+        let state = self.state.lock();
+        (state.active.len(), Uid(state.last_uid))
     }
 
     /// The active clients at this moment.
@@ -212,46 +237,6 @@ impl Room {
     pub(crate) fn cause_of(&self, uid: Uid) -> Option<Cause> {
         self.state.lock().left.get(&uid).copied()
     }
-}
-
-/// The answer to `query`: one UID a line, ascending (§2.1.1.2).
-pub(crate) fn list_uids(uids: &[Uid]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(uids.len() * 5);
-    for uid in uids {
-        crate::wire::push_number(uid.0, &mut body);
-        body.push(b'\n');
-    }
-    body
-}
-
-/// The answer to `query` with the body `names`: `UID` or `UID nickname` a line, ascending.
-pub(crate) fn list_names(names: &[(Uid, Option<Nickname>)]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (uid, nickname) in names {
-        crate::wire::push_number(uid.0, &mut body);
-        if let Some(nickname) = nickname {
-            body.push(b' ');
-            body.extend_from_slice(nickname.as_str().as_bytes());
-        }
-        body.push(b'\n');
-    }
-    body
-}
-
-/// The answer to `query` with the body `files`: one staged file a line, ascending by File-ID.
-pub(crate) fn list_files<'a>(files: impl Iterator<Item = (FileId, &'a str, u64, Uid)>) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (id, extension, len, from) in files {
-        crate::wire::push_number(id.0, &mut body);
-        body.push(b' ');
-        body.extend_from_slice(extension.as_bytes());
-        body.push(b' ');
-        crate::wire::push_number(len, &mut body);
-        body.push(b' ');
-        crate::wire::push_number(from.0, &mut body);
-        body.push(b'\n');
-    }
-    body
 }
 
 #[cfg(test)]

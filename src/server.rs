@@ -4,82 +4,50 @@
 //! contents of messages.
 
 mod accept;
+pub(crate) mod config;
 mod listen;
-mod shared;
+mod refuse;
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::{info, warn};
 use socket2::SockRef;
 
 use self::accept::Acceptor;
+use self::refuse::Refuser;
 use crate::limits::{self, Threads};
-use crate::outbox::Outbox;
-use crate::refusal::Refuser;
+use crate::service::{STOP_READ_LIMIT, Service};
 use crate::stage::Stage;
-use crate::text::Charset;
+use crate::supervisor;
+use crate::sync::Instant;
 
-pub(crate) use self::shared::{Seat, Shared};
+pub use self::config::Config;
 
 /// The port of the protocol (§2.3.1.1).
 pub const PORT: u16 = 8080;
 
+/// The stack of a thread that accepts, in bytes.
+const ACCEPT_STACK_BYTES: usize = 256 * 1024;
+
 /// How long the server takes at the most to write out what is queued when it stops.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a server is asked to be.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where to listen; empty is port 8080 on all addresses.
-    pub listen: Vec<SocketAddr>,
-    /// Where shared files are kept; `None` is a private temporary directory.
-    pub stage_dir: Option<PathBuf>,
-    /// The most bytes of all staged files together.
-    pub stage_limit: u64,
-    /// The most clients at a time.
-    pub max_clients: usize,
-    /// The most clients at a time from one address.
-    pub max_per_host: Option<usize>,
-    /// The most bytes of one text.
-    pub max_text: u64,
-    /// The most bytes of one shared file.
-    pub max_file: u64,
-    /// The most bytes that wait for one client before whoever adds to them is slowed down.
-    pub queue_limit: usize,
-    /// How long a client may take nothing.
-    pub stall_timeout: Duration,
-    /// Which characters texts and nicknames may hold.
-    pub charset: Charset,
-}
-
-impl Default for Config {
-    fn default() -> Config {
-        Config {
-            listen: Vec::new(),
-            stage_dir: None,
-            stage_limit: 1 << 30,
-            max_clients: 1000,
-            max_per_host: None,
-            max_text: 64 << 10,
-            max_file: 16 << 20,
-            queue_limit: 1 << 20,
-            stall_timeout: Duration::from_secs(10),
-            charset: Charset::Utf8,
-        }
-    }
-}
-
-/// A server that listens.
+/// A server that listens, and does not accept clients yet.
 #[derive(Debug)]
 pub struct Server {
-    shared: Arc<Shared>,
+    service: Arc<Service>,
     listeners: Vec<Arc<TcpListener>>,
     refuser: Refuser,
+}
+
+/// A server that accepts clients, until it is stopped or dropped.
+#[derive(Debug)]
+pub struct RunningServer {
+    service: Arc<Service>,
+    listeners: Vec<Arc<TcpListener>>,
 }
 
 /// Why a server cannot start: what was tried, and the system's answer.
@@ -110,71 +78,83 @@ impl Server {
         let mut config = config;
         let open_files = limits::raise_open_files();
         config.max_clients = allowed_clients(config.max_clients, open_files, &threads);
-        let linger_limit = limits::kept_by_open_files(open_files);
-        let shared = Shared::new(config, stage, threads, linger_limit).map_err(no_thread)?;
-        let refuser = Refuser::start(linger_limit)
-            .map_err(|error| StartError { tried: "cannot start a thread".to_string(), error })?;
+        let refuser =
+            Refuser::start(limits::refused_by_open_files(open_files)).map_err(no_thread)?;
         Ok(Server {
-            shared: Arc::new(shared),
+            service: Service::start(config, stage, threads).map_err(no_thread)?,
             listeners: listeners.into_iter().map(Arc::new).collect(),
             refuser,
         })
     }
 
     /// Where it listens, with the real port where port 0 was asked for.
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok())
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
     /// Begins to accept clients; returns at once.
     ///
     /// # Errors
     /// Where a thread cannot be started.
-    pub fn run(&self) -> Result<(), StartError> {
-        for listener in &self.listeners {
+    pub fn run(self) -> Result<RunningServer, StartError> {
+        let running = RunningServer { service: self.service, listeners: self.listeners };
+        for listener in &running.listeners {
             let listener = Arc::clone(listener);
-            let acceptor = Acceptor::new(Arc::clone(&self.shared), self.refuser.clone());
-            let started = thread::Builder::new()
-                .name("accept".to_string())
-                .spawn(move || acceptor.run(&listener));
-            started.map_err(no_thread)?;
+            let acceptor = Acceptor::new(Arc::clone(&running.service), self.refuser.clone());
+            supervisor::spawn("accept", ACCEPT_STACK_BYTES, move || acceptor.run(&listener))
+                .map_err(no_thread)?;
         }
-        Ok(())
+        Ok(running)
+    }
+}
+
+impl RunningServer {
+    /// Stops: accepts nobody any more, writes what is queued, for 5 seconds at the most, and
+    /// removes the temporary stage. As does dropping it.
+    pub fn stop(self) {
+        drop(self);
     }
 
-    /// Stops: accepts nobody any more, writes what is queued, for 5 seconds at the most, and
-    /// removes the temporary stage.
-    pub fn stop(&self) {
-        let shared = &self.shared;
-        if !shared.begin_stop() {
+    fn wait_for_clients(&self) {
+        let service = &self.service;
+        let start = Instant::now();
+        let left = service.admission.wait_until_empty(start + STOP_READ_LIMIT);
+        if left == 0 {
             return;
         }
-        info!("stopping: {} clients are active", shared.delivery.room().len());
+        // Senders that are held for a queue give up now.
+        service.delivery.backpressure().wake();
+        let left = service.admission.wait_until_empty(start + STOP_LIMIT);
+        if left > 0 {
+            warn!("stopping: {left} connections did not take what was queued for them");
+        }
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        let service = &self.service;
+        if !service.begin_stop() {
+            return;
+        }
+        let room = service.delivery.room();
+        info!("stopping: {} clients are active", room.len());
         for listener in &self.listeners {
             // Wakes the thread that accepts; fails only where that has ended already.
             let _ = SockRef::from(&**listener).shutdown(Shutdown::Both);
         }
-        for outbox in shared.delivery.room().roster().iter() {
-            end_input(outbox);
+        for outbox in room.roster().iter() {
+            // Its session reads what has come already, and then sees the end of its input.
+            outbox.socket().end_input();
         }
-        shared.delivery.pressure().wake();
-        let left = shared.wait_for_connections(Instant::now() + STOP_LIMIT);
-        if left > 0 {
-            warn!("stopping: {left} connections did not take what was queued for them");
-        }
-        shared.stage.close();
+        self.wait_for_clients();
+        service.stage.close();
         info!("stopped");
     }
 }
 
 fn no_thread(error: io::Error) -> StartError {
     StartError { tried: "cannot start a thread".to_string(), error }
-}
-
-/// Lets a session read what has come already, and then see the end of its input.
-fn end_input(outbox: &Outbox) {
-    // Fails on a connection that is gone: its session sees the end anyway.
-    let _ = outbox.stream().shutdown(Shutdown::Read);
 }
 
 /// The number of clients that the system allows, said in the log where that is less than asked for.

@@ -14,17 +14,17 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use log::{error, info, warn};
-use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use tempfile::TempDir;
 
 use crate::ids::{FileId, Uid};
-use crate::logging::Rarely;
-use crate::reason::Reason;
+use crate::logging::LogThrottle;
+use crate::reason::StageError;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::text::Extension;
 use crate::wire::parse_number;
 
@@ -54,8 +54,8 @@ pub struct Stage {
     state: Mutex<State>,
     /// Whether the log has said that files cannot be stored, and not yet that they can be again.
     failing: AtomicBool,
-    unwritable_said: Rarely,
-    unreadable_said: Rarely,
+    unwritable_said: LogThrottle,
+    unreadable_said: LogThrottle,
 }
 
 #[derive(Debug, Default)]
@@ -123,8 +123,8 @@ impl Stage {
             limit,
             state: Mutex::new(state),
             failing: AtomicBool::new(false),
-            unwritable_said: Rarely::default(),
-            unreadable_said: Rarely::default(),
+            unwritable_said: LogThrottle::default(),
+            unreadable_said: LogThrottle::default(),
         };
         stage.scan()?;
         Ok(stage)
@@ -195,8 +195,8 @@ impl Stage {
     /// Begins the arrival of a file, for all or for one client; what is private is so on disk.
     ///
     /// # Errors
-    /// [`Reason::StageFailed`] where it cannot be written; the log says why.
-    pub fn begin(&self, to: Option<Uid>) -> Result<Arrival<'_>, Reason> {
+    /// [`StageError::StoreFailed`] where it cannot be written; the log says why.
+    pub fn begin(&self, to: Option<Uid>) -> Result<Arrival<'_>, StageError> {
         let number = {
             let mut state = self.state.lock();
             state.last_arrival += 1;
@@ -235,23 +235,23 @@ impl Stage {
         self.keeps || self.temporary.lock().is_some()
     }
 
-    fn failed(&self, error: &io::Error) -> Reason {
+    fn failed(&self, error: &io::Error) -> StageError {
         // Trouble may come and go with each file, where large ones do not fit and small ones do.
         if self.unwritable_said.is_due() {
             error!("stage: a shared file cannot be stored: {error}");
             self.failing.store(true, Ordering::Relaxed);
         }
-        Reason::StageFailed
+        StageError::StoreFailed
     }
 
     /// Opens a file for `asker` (§2.3.3.2).
     ///
     /// # Errors
-    /// [`Reason::NoSuchFile`] in the same words whether it never was, is no longer staged, or is
-    /// not for the asker; [`Reason::FetchFailed`] where it cannot be read.
-    pub fn fetch(&self, id: FileId, asker: Uid) -> Result<(StagedFile, Arc<File>), Reason> {
+    /// [`StageError::NoSuchFile`] in the same words whether it never was, is no longer staged, or is
+    /// not for the asker; [`StageError::FetchFailed`] where it cannot be read.
+    pub fn fetch(&self, id: FileId, asker: Uid) -> Result<(StagedFile, Arc<File>), StageError> {
         let staged = self.state.lock().files.get(&id).filter(|file| file.is_for(asker)).cloned();
-        let Some(staged) = staged else { return Err(Reason::NoSuchFile { id }) };
+        let Some(staged) = staged else { return Err(StageError::NoSuchFile { id }) };
         // Whatever somebody has put in its place: a link is not followed, a pipe not waited for.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let path = self.dir.join(staged.name(id));
@@ -264,21 +264,21 @@ impl Stage {
             Ok(_) => {
                 warn!("stage: file {id} was changed on disk and is no longer staged");
                 self.forget(id);
-                Err(Reason::NoSuchFile { id })
+                Err(StageError::NoSuchFile { id })
             }
             Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
                 warn!("stage: file {id} was replaced on disk by a link and is no longer staged");
                 self.forget(id);
-                Err(Reason::NoSuchFile { id })
+                Err(StageError::NoSuchFile { id })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 warn!("stage: file {id} was removed on disk and is no longer staged");
                 self.forget(id);
-                Err(Reason::NoSuchFile { id })
+                Err(StageError::NoSuchFile { id })
             }
             Err(error) => {
                 self.unreadable(id, &error);
-                Err(Reason::FetchFailed)
+                Err(StageError::FetchFailed)
             }
         }
     }
@@ -286,11 +286,11 @@ impl Stage {
     /// Reads the whole of a file that [`Stage::fetch`] has opened.
     ///
     /// # Errors
-    /// [`Reason::FetchFailed`] where it cannot be read, or has been cut short since.
-    pub fn read(&self, id: FileId, file: &File, bytes: &mut [u8]) -> Result<(), Reason> {
+    /// [`StageError::FetchFailed`] where it cannot be read, or has been cut short since.
+    pub fn read(&self, id: FileId, file: &File, bytes: &mut [u8]) -> Result<(), StageError> {
         file.read_exact_at(bytes, 0).map_err(|error| {
             self.unreadable(id, &error);
-            Reason::FetchFailed
+            StageError::FetchFailed
         })
     }
 
@@ -368,17 +368,17 @@ impl Arrival<'_> {
     /// Writes the next bytes.
     ///
     /// # Errors
-    /// [`Reason::StageBusy`] where all that is arriving would be over the stage's limit,
-    /// [`Reason::StageFailed`] where the disk does not take it.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Reason> {
+    /// [`StageError::Busy`] where all that is arriving would be over the stage's limit,
+    /// [`StageError::StoreFailed`] where the disk does not take it.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StageError> {
         let mut state = self.stage.state.lock();
         if state.arriving + bytes.len() as u64 > self.stage.limit {
-            return Err(Reason::StageBusy);
+            return Err(StageError::Busy);
         }
         state.arriving += bytes.len() as u64;
         drop(state);
         self.len += bytes.len() as u64;
-        let Some(file) = &mut self.file else { return Err(Reason::StageFailed) };
+        let Some(file) = &mut self.file else { return Err(StageError::StoreFailed) };
         file.write_all(bytes).map_err(|error| self.stage.failed(&error))
     }
 
@@ -390,10 +390,10 @@ impl Arrival<'_> {
     /// Stages the file, which is whole, and makes room for it.
     ///
     /// # Errors
-    /// [`Reason::StageFailed`] where the disk does not take it.
-    pub fn commit(mut self, extension: Extension, from: Uid) -> Result<FileId, Reason> {
+    /// [`StageError::StoreFailed`] where the disk does not take it.
+    pub fn commit(mut self, extension: Extension, from: Uid) -> Result<FileId, StageError> {
         let stage = self.stage;
-        let Some(file) = self.file.take() else { return Err(Reason::StageFailed) };
+        let Some(file) = self.file.take() else { return Err(StageError::StoreFailed) };
         if stage.keeps {
             // Else the name could be on disk before the bytes when the power fails.
             file.sync_all().map_err(|error| stage.failed(&error))?;

@@ -59,10 +59,10 @@ fn run() -> Result<(), Failure> {
         return Err(args::stray(argument).into());
     }
     let config = config(&matches)?;
-    let log = logging::start(log_level(&matches))
+    logging::start(log_level(&matches))
         .map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))?;
     let served = serve(config);
-    log.finish();
+    logging::finish();
     served
 }
 
@@ -77,7 +77,8 @@ fn options() -> Options {
         .optopt("", "max-per-host", "clients at a time from one address (default: no limit)", "N")
         .optopt("", "max-text", "one text message (default 64k)", "SIZE")
         .optopt("", "max-file", "one shared file (default 16M)", "SIZE")
-        .optopt("", "queue-limit", "waiting for one client before whoever fills it is slowed down (default 1M)", "SIZE")
+        .optopt("", "queue-limit", "waiting for one client before those who flood it are slowed down (default 1M)", "SIZE")
+        .optopt("", "queue-total", "waiting for all clients together (default 256M)", "SIZE")
         .optopt("", "stall-timeout", "a client that takes nothing for this long is disconnected (default 10; 0.5 is a value)", "SECS")
         .optflag("", "ascii", "refuse text and nicknames that are not ASCII, as the draft has it")
         .optflagmulti("v", "verbose", "more log (twice: every message's header)")
@@ -123,6 +124,8 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
         max_file: size("max-file", defaults.max_file)?,
         queue_limit: usize::try_from(size("queue-limit", defaults.queue_limit as u64)?)
             .unwrap_or(usize::MAX),
+        queue_total: usize::try_from(size("queue-total", defaults.queue_total as u64)?)
+            .unwrap_or(usize::MAX),
         stall_timeout: args::value(matches, "stall-timeout", parse_seconds)?
             .unwrap_or(defaults.stall_timeout),
         charset: if matches.opt_present("ascii") { Charset::Ascii } else { Charset::Utf8 },
@@ -162,14 +165,15 @@ fn serve(config: Config) -> Result<(), Failure> {
         Failure::Run(format!("{}: {}", failure.tried, failure.error))
     };
     let server = Server::bind(config).map_err(failed)?;
-    server.run().map_err(failed)?;
+    let addresses = server.addresses();
+    let running = server.run().map_err(failed)?;
     let mut stdout = io::stdout();
-    for address in server.addresses() {
-        // Whoever started the server may not care for the line, and have closed standard output.
+    for address in addresses {
+        // What started the server may not care for the line, and have closed standard output.
         let _ = writeln!(stdout, "listening on {address}");
     }
     let _ = stdout.flush();
     signals.forever().next();
-    server.stop();
+    running.stop();
     Ok(())
 }

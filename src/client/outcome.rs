@@ -5,7 +5,8 @@ use std::io;
 
 use super::BODY_LIMIT;
 use crate::ids::{FileId, Uid};
-use crate::reason::Reason;
+use crate::reason::CLOSED;
+use crate::wire::HeaderError;
 
 /// What arrives without having been asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +103,7 @@ pub enum Lost {
     /// Reading failed otherwise.
     Failed(io::ErrorKind),
     /// What came is not what a server sends.
-    Malformed(Reason),
+    Malformed(HeaderError),
     /// A body to be held in memory was declared longer than [`BODY_LIMIT`].
     TooLong(u64),
     /// It ended inside a message.
@@ -115,7 +116,10 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Lost::Closed => f.write_str("the server closed the connection"),
-            Lost::Refused(reason) => write!(f, "the server closed the connection: {reason}"),
+            Lost::Refused(reason) => {
+                let reason = reason.strip_suffix(CLOSED).unwrap_or(reason);
+                write!(f, "the server closed the connection: {reason}")
+            }
             Lost::Reset => f.write_str("the connection was reset"),
             Lost::TimedOut => f.write_str("the server no longer answers"),
             Lost::Failed(kind) => write!(f, "the connection failed: {kind}"),

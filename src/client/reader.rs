@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{Answer, BODY_LIMIT, Content, Event, Failure, Lost, Relay, Shared, Waiting};
 use crate::ids::FileId;
-use crate::wire::header::ReadError;
+use crate::wire::ReadError;
 use crate::wire::server_message::read_server_message;
 use crate::wire::{ServerMessage, Status};
 
@@ -101,7 +101,8 @@ impl<F: FnMut(Event)> Reader<'_, F> {
             (self.on_event)(Event::Refusal(reason));
         }
         match message {
-            ServerMessage::Relay { to, from, nickname, file_id, content_type, len } => {
+            ServerMessage::Notice { .. } | ServerMessage::Unknown { .. } => self.skip(body_len),
+            ServerMessage::Relay { to, from, nickname, file_id, content_type, len, .. } => {
                 let content = match file_id {
                     Some(id) => Content::File(id),
                     None => Content::Text(lossy(self.read_body(body_len)?)),
@@ -110,7 +111,7 @@ impl<F: FnMut(Event)> Reader<'_, F> {
                 (self.on_event)(Event::Relay(relay));
                 Ok(())
             }
-            ServerMessage::Response { status, inherited, file_id, content_type, len } => {
+            ServerMessage::Response { status, inherited, file_id, content_type, len, .. } => {
                 let waiting = self.shared.pending.lock().requests.remove(&inherited.id);
                 match (waiting, status) {
                     (Some(waiting), Status::Ok)

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, bounded};
 use super::{Client, Failure, Lost, OpenSink, Outcome};
 use crate::ids::{FileId, MessageId, Uid};
 use crate::text::Extension;
-use crate::wire::{Chat, ContentType, Request, parse_number};
+use crate::wire::{Chat, ContentType, Request, query};
 
 /// A file that is refused while so much of it is still to be sent is not sent to its end: the
 /// connection is given up.
@@ -33,7 +33,7 @@ impl Client {
         text: &[u8],
         on_answer: impl FnOnce(Outcome) + Send + 'static,
     ) {
-        let chat = Request::Chat(Chat { to, content_type: ContentType::Text });
+        let chat = Request::Chat(Chat { to, content_type: ContentType::Text, file_name: None });
         self.request(chat, text, None, Box::new(on_answer));
     }
 
@@ -69,8 +69,7 @@ impl Client {
     /// Where the connection is lost.
     pub fn own_uid(&self) -> Result<Option<Uid>, Failure> {
         match self.query("self") {
-            // More than one line is the answer of a server that does not know this query.
-            Ok(body) => Ok(parse_number(body.trim().as_bytes()).map(Uid)),
+            Ok(body) => Ok(query::parse_own_uid(&body)),
             Err(Failure::Refused(_)) => Ok(None),
             Err(failure) => Err(failure),
         }
@@ -83,11 +82,12 @@ impl Client {
     /// See [`Failure`].
     pub fn names(&self) -> Result<Vec<(Uid, Option<String>)>, Failure> {
         let named = match self.query("names") {
-            Ok(body) => parse_names(&body),
+            Ok(body) => query::parse_names(&body),
             Err(Failure::Refused(_)) => None,
             Err(failure) => return Err(failure),
         };
-        let listed = named.map_or_else(|| Ok(parse_names(&self.query("")?)), |list| Ok(Some(list)));
+        let listed =
+            named.map_or_else(|| Ok(query::parse_names(&self.query("")?)), |list| Ok(Some(list)));
         listed?.ok_or(Failure::NoAnswer("the server's list of clients is not one"))
     }
 
@@ -97,11 +97,10 @@ impl Client {
     /// See [`Failure`]; a server of the draft has no such list.
     pub fn files(&self) -> Result<Vec<String>, Failure> {
         let body = self.query("files")?;
-        let lines: Vec<String> = body.lines().map(str::to_string).collect();
-        if lines.iter().any(|line| line.split(' ').count() != 4) {
+        if query::parse_files(&body).is_none() {
             return Err(Failure::NoAnswer("the server does not list files"));
         }
-        Ok(lines)
+        Ok(body.lines().map(str::to_string).collect())
     }
 
     /// Shares a file of `len` bytes with all or with one (§2.3.3.1); returns its File-ID.
@@ -119,7 +118,8 @@ impl Client {
         len: u64,
         on_progress: &mut dyn FnMut(u64),
     ) -> Result<FileId, Failure> {
-        let chat = Request::Chat(Chat { to, content_type: ContentType::File(extension.clone()) });
+        let content_type = ContentType::File(extension.clone());
+        let chat = Request::Chat(Chat { to, content_type, file_name: None });
         let (on_answer, answered) = answer_channel();
         let mut writing = self.shared.writing.lock();
         let id = self.begin(&mut writing, chat, len, &[], None, Box::new(on_answer));
@@ -183,17 +183,6 @@ impl Client {
             self.request(Request::Fetch, body.as_bytes(), open, on_answer);
         })
     }
-}
-
-/// Reads the answer to a query for `names`, or for the UIDs alone; `None` where it is neither.
-pub fn parse_names(body: &str) -> Option<Vec<(Uid, Option<String>)>> {
-    let lines = body.lines().map(str::trim_end).filter(|line| !line.is_empty());
-    let clients = lines.map(|line| {
-        let (uid, name) = line.split_once(' ').unwrap_or((line, ""));
-        let uid = Uid(parse_number(uid.as_bytes())?);
-        Some((uid, Some(name.trim().to_string()).filter(|name| !name.is_empty())))
-    });
-    clients.collect()
 }
 
 /// A callback that passes an answer on, and where it comes out.

@@ -1,33 +1,35 @@
 //! The flusher: offers a batch to everybody's sockets, and leaves to the queues what they do not
 //! take. The rules it keeps stand over [`super`]; one thread at a time has it.
+//!
+//! What belongs to one flush is in a value made for it ([`Offering`]); from flush to flush it keeps
+//! empty buffers alone, and who has talked.
 
 use std::io::IoSlice;
-use std::ops::Range;
 use std::sync::Arc;
 
-use rustix::net::SendFlags;
-
-use super::{BATCH_LIMIT, Delivery};
-use crate::batch::{self, Batch, Outcome, Segment, What};
+use super::membership::Membership;
+use super::outbox::{Chunk, Outbox};
+use super::socket::{self, SLICES_LIMIT, Wait};
+use super::stall::StallWatch;
+use super::writer::Writers;
 use crate::ids::Uid;
-use crate::outbox::{Chunk, Outbox};
-use crate::reason::{Cause, Reason};
+use crate::reason::{Cause, RoomError};
 use crate::room::Roster;
-use crate::writer::{self, SLICES_LIMIT};
+use crate::room::batch::{Batch, Outcome, Segment, Sink};
 
-/// What the thread that flushes works with; kept from flush to flush.
+/// What a flush works with.
+#[derive(Debug)]
+pub(super) struct Tools {
+    pub(super) membership: Arc<Membership>,
+    pub(super) writers: Writers,
+    pub(super) stall_watch: StallWatch,
+}
+
+/// What is kept from flush to flush.
 #[derive(Debug, Default)]
 pub(super) struct Flusher {
-    batch: Batch,
-    segments: Vec<Segment>,
-    /// Responses to chats, encoded once their relays were offered.
-    late: Vec<u8>,
-    /// Groups of pieces with such responses, and whether their client is active.
-    held: Vec<(Range<usize>, bool)>,
-    /// Who turned out to be gone in this batch.
-    gone: Vec<Uid>,
-    /// The batch's public bytes for all the queues that take them; made where one does.
-    shared: Option<Arc<[u8]>>,
+    /// Empty, with its buffers.
+    spare: Batch,
     /// Who has talked to all in the last batch; the first of them, where there were several.
     talker: Option<Uid>,
     /// Whether somebody else did so in it or in the one before.
@@ -35,28 +37,22 @@ pub(super) struct Flusher {
 }
 
 impl Flusher {
-    /// Flushes what was added up to now; `false` where there was nothing.
-    pub(super) fn flush_batch(&mut self, delivery: &Arc<Delivery>) -> bool {
-        let Some(roster) = delivery.room.take_batch(&mut self.batch) else {
+    /// Flushes what was added up to now; `false` where there was nothing. Keeps buffers of `keep`
+    /// bytes.
+    pub(super) fn flush_batch(&mut self, tools: &Tools, keep: usize) -> bool {
+        let empty = || std::mem::take(&mut self.spare);
+        let Some((mut batch, roster)) = tools.membership.room.take_batch(empty) else {
             return false;
         };
-        self.batch.sort();
-        let batch = std::mem::take(&mut self.batch);
-        self.offer_relays(&batch, &roster, delivery);
-        self.offer_responses(&batch, &roster, delivery);
+        let mut offering = Offering::new(tools);
+        batch.deliver(&roster, &mut offering);
         if batch.public().is_empty() {
             self.is_crowded = false;
         } else {
-            let mut talkers =
-                self.held.iter().map(|(group, _)| batch.pieces(group.clone())[0].outbox.uid());
-            let first = talkers.next();
-            self.is_crowded = talkers.next().is_some() || first != self.talker;
-            self.talker = first;
+            self.is_crowded = offering.talkers > 1 || offering.first_talker != self.talker;
+            self.talker = offering.first_talker;
         }
-        self.batch = batch;
-        self.batch.clear(BATCH_LIMIT);
-        self.gone.clear();
-        self.shared = None;
+        self.spare = batch.emptied(keep);
         true
     }
 
@@ -64,69 +60,77 @@ impl Flusher {
     pub(super) fn is_crowded(&self) -> bool {
         self.is_crowded
     }
+}
 
-    /// Offers everybody what is theirs, but for those who wait for the response to a chat.
-    fn offer_relays(&mut self, batch: &Batch, roster: &Roster, delivery: &Arc<Delivery>) {
-        self.held.clear();
-        let mut active = roster.iter().peekable();
-        for group in batch.groups() {
-            let pieces = batch.pieces(group.clone());
-            let uid = pieces[0].outbox.uid();
-            while let Some(outbox) = active.next_if(|outbox| outbox.uid() < uid) {
-                self.offer_public(batch, outbox, delivery);
-            }
-            let is_active = active.next_if(|outbox| outbox.uid() == uid).is_some();
-            if pieces.iter().any(|piece| matches!(piece.what, What::ChatResponse { .. })) {
-                self.held.push((group, is_active));
-            } else {
-                let mut segments = std::mem::take(&mut self.segments);
-                batch.view(group, is_active, &mut segments, |_| 0..0);
-                self.offer(batch, &pieces[0].outbox, &segments, delivery);
-                self.segments = segments;
-            }
-        }
-        for outbox in active {
-            self.offer_public(batch, outbox, delivery);
-        }
-    }
+/// One flush.
+struct Offering<'a> {
+    tools: &'a Tools,
+    /// Who turned out to be gone in this batch.
+    gone: Vec<Uid>,
+    /// The batch's public bytes for all the queues that take them; made where one does.
+    shared: Option<Arc<[u8]>>,
+    talkers: usize,
+    first_talker: Option<Uid>,
+}
 
-    /// Offers those who sent chats what is theirs, responses included.
-    ///
-    /// They were heard a moment ago: if one of them is gone as well, those before it in this loop
-    /// are not told any more.
-    fn offer_responses(&mut self, batch: &Batch, roster: &Roster, delivery: &Arc<Delivery>) {
-        let held = std::mem::take(&mut self.held);
-        for (group, is_active) in &held {
-            let outbox = &batch.pieces(group.clone())[0].outbox;
-            let mut segments = std::mem::take(&mut self.segments);
-            let mut late = std::mem::take(&mut self.late);
-            late.clear();
-            batch.view(group.clone(), *is_active, &mut segments, |what| {
-                let start = late.len();
-                if let What::ChatResponse { inherited, file_id, to, .. } = what {
-                    let outcome = self.outcome(*to, outbox.uid(), roster, delivery);
-                    batch::encode_chat_response(*inherited, *file_id, &outcome, &mut late);
+impl Sink for Offering<'_> {
+    /// Offers a client its segments: first to the socket, and what that does not take to the queue.
+    fn offer(&mut self, batch: &Batch, outbox: &Arc<Outbox>, segments: &[Segment]) {
+        if outbox.is_lost() {
+            self.note_gone(outbox);
+            return;
+        }
+        let mut skip = 0;
+        let mut rest = segments;
+        if outbox.waiting() == 0 {
+            match send_now(batch, outbox, segments) {
+                Ok((taken, taken_of_next)) => (rest, skip) = (&segments[taken..], taken_of_next),
+                Err(cause) => {
+                    self.note_gone(outbox);
+                    self.tools.membership.mark_lost(outbox, cause);
+                    return;
                 }
-                start..late.len()
-            });
-            self.late = late;
-            self.offer(batch, outbox, &segments, delivery);
-            self.segments = segments;
+            }
         }
-        self.held = held;
+        if !rest.is_empty() {
+            let chunks = self.keep(batch, rest, skip);
+            self.enqueue(outbox, chunks);
+        }
+        self.tools.stall_watch.note(outbox);
     }
 
-    /// What became of a chat from `sender`: for `to`, or for all the others on the roster.
-    fn outcome(
-        &self,
-        to: Option<Uid>,
-        sender: Uid,
-        roster: &Roster,
-        delivery: &Delivery,
-    ) -> Outcome {
+    fn look_at_talkers(&mut self, talkers: &[&Arc<Outbox>], get: &[&Arc<Outbox>]) {
+        self.talkers = talkers.len();
+        self.first_talker = talkers.first().map(|outbox| outbox.uid());
+        let sockets: Vec<_> = get.iter().map(|outbox| outbox.socket()).collect();
+        for (index, cause) in socket::find_losses(&sockets) {
+            self.note_gone(get[index]);
+            self.tools.membership.mark_lost(get[index], cause);
+        }
+    }
+
+    fn outcome(&mut self, sender: Uid, to: Option<Uid>, roster: &Roster) -> Outcome {
         if self.gone.is_empty() {
             return Outcome::Reached;
         }
+        self.outcome_beside_gone(sender, to, roster)
+    }
+}
+
+impl<'a> Offering<'a> {
+    fn new(tools: &'a Tools) -> Offering<'a> {
+        Offering { tools, gone: Vec::new(), shared: None, talkers: 0, first_talker: None }
+    }
+
+    fn note_gone(&mut self, outbox: &Outbox) {
+        // One that talks is found twice: when it is looked at, and when it is offered its own.
+        if !self.gone.contains(&outbox.uid()) {
+            self.gone.push(outbox.uid());
+        }
+    }
+
+    /// What became of a chat in a batch in which clients turned out to be gone.
+    fn outcome_beside_gone(&self, sender: Uid, to: Option<Uid>, roster: &Roster) -> Outcome {
         let was_for = |uid: Uid| match to {
             Some(to) => uid == to,
             None => {
@@ -135,7 +139,7 @@ impl Flusher {
         };
         let mut missed = self.gone.iter().copied().filter(|&uid| was_for(uid));
         let Some(uid) = missed.next() else { return Outcome::Reached };
-        let cause = delivery.room.cause_of(uid);
+        let cause = self.tools.membership.room.cause_of(uid);
         let others = match to {
             Some(_) => 1,
             None => roster.iter().filter(|outbox| outbox.uid() != sender).count(),
@@ -143,162 +147,122 @@ impl Flusher {
         let reached = others - 1 - missed.count();
         match cause {
             Some(cause) if to.is_none() && reached == 0 => {
-                Outcome::Nobody(format!("{}\n", Reason::ReachedNobody { uid, cause }))
+                Outcome::Nobody(format!("{}\n", RoomError::ReachedNobody { uid, cause }))
             }
-            _ if reached == 0 => Outcome::Nobody(format!("{}\n", Reason::HasLeft { uid, cause })),
-            _ => Outcome::Partly(format!("{}\n", Reason::HasLeft { uid, cause })),
+            _ if reached == 0 => {
+                Outcome::Nobody(format!("{}\n", RoomError::HasLeft { uid, cause }))
+            }
+            _ => Outcome::Partly(format!("{}\n", RoomError::HasLeft { uid, cause })),
         }
     }
 
-    /// Offers a client all of the public part: most clients, most of the time.
-    fn offer_public(&mut self, batch: &Batch, outbox: &Arc<Outbox>, delivery: &Arc<Delivery>) {
-        let whole = Segment::Public(0..batch.public().len());
-        self.offer(batch, outbox, std::slice::from_ref(&whole), delivery);
-    }
-
-    /// Offers a client its segments: first to the socket, and what that does not take to the queue.
-    fn offer(
-        &mut self,
-        batch: &Batch,
-        outbox: &Arc<Outbox>,
-        segments: &[Segment],
-        delivery: &Arc<Delivery>,
-    ) {
-        if outbox.is_broken() {
-            self.gone.push(outbox.uid());
-            return;
-        }
-        let mut skip = 0;
-        let mut rest = segments;
-        if outbox.waiting() == 0 {
-            match self.send_now(batch, outbox, segments) {
-                Ok((taken, taken_of_next)) => (rest, skip) = (&segments[taken..], taken_of_next),
-                Err(cause) => {
-                    self.gone.push(outbox.uid());
-                    delivery.lose(outbox, cause);
-                    return;
-                }
-            }
-        }
-        if !rest.is_empty() {
-            let chunks = self.keep(batch, rest, skip);
-            Flusher::enqueue(outbox, chunks, delivery);
-        }
-        delivery.stall_watch.note(outbox);
-    }
-
-    /// Sends until the socket takes no more, or a file comes. Returns how many segments it took
-    /// whole, and how many bytes of the next.
-    fn send_now(
-        &self,
-        batch: &Batch,
-        outbox: &Outbox,
-        segments: &[Segment],
-    ) -> Result<(usize, usize), Cause> {
-        if let [segment] = segments
-            && let Some(bytes) = self.bytes(batch, segment)
-        {
-            // Most clients, most of the time: no array of slices to be filled.
-            let sent = writer::send(outbox.stream(), &[IoSlice::new(bytes)], SendFlags::DONTWAIT)?;
-            let sent = sent.unwrap_or(0);
-            return Ok(if sent == bytes.len() { (1, 0) } else { (0, sent) });
-        }
-        self.send_slices(batch, outbox, segments)
-    }
-
-    /// As [`Flusher::send_now`], several segments at a time. Not inlined: its array would take up
-    /// stack of every session that flushes, and most never come here.
-    #[inline(never)]
-    fn send_slices(
-        &self,
-        batch: &Batch,
-        outbox: &Outbox,
-        segments: &[Segment],
-    ) -> Result<(usize, usize), Cause> {
-        let mut taken = 0;
-        while taken < segments.len() {
-            let mut slices = [IoSlice::new(&[]); SLICES_LIMIT];
-            let mut count = 0;
-            let mut offered = 0;
-            for segment in &segments[taken..] {
-                let Some(bytes) = self.bytes(batch, segment) else { break };
-                if count == SLICES_LIMIT {
-                    break;
-                }
-                slices[count] = IoSlice::new(bytes);
-                count += 1;
-                offered += bytes.len();
-            }
-            if count == 0 {
-                break;
-            }
-            let sent = writer::send(outbox.stream(), &slices[..count], SendFlags::DONTWAIT)?;
-            let sent = sent.unwrap_or(0);
-            if sent == offered {
-                taken += count;
-                continue;
-            }
-            let mut left = sent;
-            for slice in &slices[..count] {
-                if left < slice.len() {
-                    break;
-                }
-                left -= slice.len();
-                taken += 1;
-            }
-            return Ok((taken, left));
-        }
-        Ok((taken, 0))
-    }
-
-    fn bytes<'a>(&'a self, batch: &'a Batch, segment: &Segment) -> Option<&'a [u8]> {
-        match segment {
-            Segment::Public(range) => Some(&batch.public()[range.clone()]),
-            Segment::Private(range) => Some(&batch.private()[range.clone()]),
-            Segment::Late(range) => Some(&self.late[range.clone()]),
-            Segment::File(_) => None,
-        }
-    }
-
-    /// Copies what a queue is to hold, without its first `skip` bytes.
+    /// Copies what a queue is to hold, without its first `skip` bytes, in as few chunks as possible.
     ///
     /// Public bytes are copied once for all the queues that take the most part of them; a small
     /// part is copied for itself, so that it does not keep all the others in memory.
     fn keep(&mut self, batch: &Batch, segments: &[Segment], skip: usize) -> Vec<Chunk> {
         let mut skip = skip;
-        let mut chunks = Vec::with_capacity(segments.len());
+        let mut chunks = Vec::new();
+        let mut copied = Vec::new();
         for segment in segments {
-            if let Segment::File(index) = segment {
-                let What::File { file, len } = &batch.pieces(*index..*index + 1)[0].what else {
-                    continue;
-                };
-                chunks.push(Chunk::File { file: Arc::clone(file), offset: 0, end: *len });
+            if let Some((file, len)) = batch.file(segment) {
+                push_copied(&mut chunks, &mut copied);
+                chunks.push(Chunk::File { file: Arc::clone(file), offset: 0, end: len });
                 continue;
             }
             if let Segment::Public(range) = segment
-                && (range.len() - skip) * 2 > batch.public().len()
+                && (range.len() - skip) * 4 > batch.public().len() * 3
             {
+                push_copied(&mut chunks, &mut copied);
                 let shared = self.shared.get_or_insert_with(|| batch.public().into());
                 chunks.push(Chunk::Bytes(Arc::clone(shared), range.start + skip..range.end));
-            } else if let Some(bytes) = self.bytes(batch, segment) {
-                let bytes = &bytes[skip..];
-                chunks.push(Chunk::Bytes(bytes.into(), 0..bytes.len()));
+            } else if let Some(bytes) = batch.bytes(segment) {
+                copied.extend_from_slice(&bytes[skip..]);
             }
             skip = 0;
         }
+        push_copied(&mut chunks, &mut copied);
         chunks
     }
 
-    fn enqueue(outbox: &Arc<Outbox>, chunks: Vec<Chunk>, delivery: &Arc<Delivery>) {
-        let limit = delivery.limits.queue;
-        outbox.enqueue(
-            chunks,
-            |queue| delivery.start_writer(outbox, queue),
-            |waiting| {
-                if waiting > limit {
-                    delivery.pressure.rise(outbox.uid());
-                }
-            },
-        );
+    /// Queues what the socket has not taken. A client for which more would wait than ever may is
+    /// disconnected.
+    fn enqueue(&self, outbox: &Arc<Outbox>, chunks: Vec<Chunk>) {
+        let membership = &self.tools.membership;
+        let backpressure = &membership.backpressure;
+        let members = membership.room.population();
+        if outbox.waiting() > backpressure.most(members.0) {
+            membership.disconnect(outbox, Cause::ReadTooSlowly);
+            return;
+        }
+        let unserved = outbox.enqueue(chunks, |waiting| {
+            if waiting > backpressure.limit() {
+                backpressure.raise(outbox, members);
+            }
+        });
+        if let Some(queue) = unserved {
+            self.tools.writers.serve(outbox, queue);
+        }
+        membership.limit_backlog();
     }
+}
+
+fn push_copied(chunks: &mut Vec<Chunk>, copied: &mut Vec<u8>) {
+    if !copied.is_empty() {
+        let len = copied.len();
+        chunks.push(Chunk::Bytes(std::mem::take(copied).into(), 0..len));
+    }
+}
+
+/// Sends until the socket takes no more, or a file comes. Returns how many segments it took whole,
+/// and how many bytes of the next.
+fn send_now(batch: &Batch, outbox: &Outbox, segments: &[Segment]) -> Result<(usize, usize), Cause> {
+    if let [segment] = segments
+        && let Some(bytes) = batch.bytes(segment)
+    {
+        // Most clients, most of the time: no array of slices to be filled.
+        let sent = outbox.socket().send(&[IoSlice::new(bytes)], Wait::No, false)?;
+        return Ok(if sent == bytes.len() { (1, 0) } else { (0, sent) });
+    }
+    send_slices(batch, outbox, segments)
+}
+
+/// As [`send_now`], several segments at a time. Not inlined: its array would take up stack of every
+/// session that flushes, and most never come here.
+#[inline(never)]
+fn send_slices(
+    batch: &Batch,
+    outbox: &Outbox,
+    segments: &[Segment],
+) -> Result<(usize, usize), Cause> {
+    let mut taken = 0;
+    while taken < segments.len() {
+        let mut slices = [IoSlice::new(&[]); SLICES_LIMIT];
+        let mut count = 0;
+        let mut offered = 0;
+        for segment in segments[taken..].iter().take(SLICES_LIMIT) {
+            let Some(bytes) = batch.bytes(segment) else { break };
+            slices[count] = IoSlice::new(bytes);
+            count += 1;
+            offered += bytes.len();
+        }
+        if count == 0 {
+            break;
+        }
+        let sent = outbox.socket().send(&slices[..count], Wait::No, false)?;
+        if sent == offered {
+            taken += count;
+            continue;
+        }
+        let mut left = sent;
+        for slice in &slices[..count] {
+            if left < slice.len() {
+                break;
+            }
+            left -= slice.len();
+            taken += 1;
+        }
+        return Ok((taken, left));
+    }
+    Ok((taken, 0))
 }

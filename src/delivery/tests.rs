@@ -1,17 +1,28 @@
 //! The rules over [`crate::delivery`], each with a test that names it, on real sockets.
 
+#![cfg(not(shuttle))]
+
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Barrier;
+use std::thread;
 
+use socket2::SockRef;
+
+use super::outbox::Outbox;
+use super::socket::memory::MemorySocket;
+use super::socket::{Connection, TcpSocket};
 use super::*;
-use crate::ids::MessageId;
+use crate::admission::Admission;
+use crate::ids::{MessageId, Uid};
+use crate::reason::Cause;
+use crate::room::{Added, ChatToAdd};
 use crate::wire::{Content, Inherited, MessageType};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
 fn delivery(queue: usize, stall_timeout: Duration) -> Arc<Delivery> {
-    let limits = Limits { queue, stall_timeout };
+    let limits = Limits { queue, queue_total: usize::MAX, stall_timeout };
     Delivery::start(limits, Threads::new(100)).unwrap()
 }
 
@@ -20,18 +31,22 @@ fn join(delivery: &Delivery) -> (Arc<Outbox>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = SockRef::from(&listener);
     socket.set_tcp_notsent_lowat(128 * 1024).unwrap();
-    socket.set_write_timeout(Some(stall::tick(delivery.stall_timeout()))).unwrap();
+    socket.set_write_timeout(Some(stall::tick(delivery.limits.stall_timeout))).unwrap();
     let peer = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     peer.set_recv_buffer_size(4096).unwrap();
     peer.connect(&listener.local_addr().unwrap().into()).unwrap();
     peer.set_read_timeout(Some(DEADLINE)).unwrap();
-    (delivery.room.join(listener.accept().unwrap().0), peer.into())
+    let admission = Admission::new(1, None);
+    let slot = admission.take_slot([127, 0, 0, 1].into(), Duration::ZERO).unwrap();
+    let connection = Connection::new(listener.accept().unwrap().0, slot);
+    (delivery.membership().join(Box::new(TcpSocket::new(connection))), peer.into())
 }
 
 fn say(delivery: &Delivery, sender: &Arc<Outbox>, to: Option<Uid>, text: &str, id: u64) {
     let inherited = Inherited { message_type: Some(MessageType::Chat), id: MessageId(id) };
-    let content = Content::Text(text.as_bytes());
-    delivery.room.chat(sender, None, to, content, inherited).unwrap();
+    let chat = ChatToAdd { to, content: Content::Text(text.as_bytes()), inherited };
+    let added = delivery.room().chat(sender, None, chat, |_| true).unwrap();
+    assert!(matches!(added, Added::Unflushed(_)));
 }
 
 /// Reads until `end` has come, and returns all as text.
@@ -57,8 +72,8 @@ fn fill(delivery: &Arc<Delivery>, sender: &Arc<Outbox>, receiver: &Outbox, bytes
     let text = "x".repeat(60_000);
     while receiver.waiting() <= bytes {
         say(delivery, sender, Some(receiver.uid()), &text, 1);
-        delivery.flush_all();
-        assert!(!receiver.is_broken());
+        delivery.flush_blocking();
+        assert!(!receiver.is_lost());
     }
 }
 
@@ -78,7 +93,7 @@ fn rule_2_the_order_of_the_batch_is_the_order_in_every_socket() {
                 barrier.wait();
                 for number in 0..500 {
                     say(&delivery, &outbox, None, &format!("{speaker}-{number}"), number);
-                    delivery.flush();
+                    delivery.flush_or_delegate();
                 }
                 reader
             })
@@ -87,7 +102,7 @@ fn rule_2_the_order_of_the_batch_is_the_order_in_every_socket() {
     let readers: Vec<_> = speakers.into_iter().map(|thread| thread.join().unwrap()).collect();
     let (last, _keep) = join(&delivery);
     say(&delivery, &last, None, "end", 1);
-    delivery.flush();
+    delivery.flush_or_delegate();
 
     let seen = read_until(&mut first, "\r\n\r\nend");
     let seen = texts(&seen);
@@ -117,7 +132,7 @@ fn rule_3_it_gives_way_only_where_several_talk() {
         for talker in talkers {
             say(&delivery, talker, to, "x", 1);
         }
-        delivery.flush_all();
+        delivery.flush_blocking();
         delivery.flusher.lock().is_crowded()
     };
     is_crowded_after(&[&first], None);
@@ -139,11 +154,11 @@ fn rule_3_a_reader_that_takes_nothing_holds_nobody_up() {
     let before = Instant::now();
     for number in 0..100 {
         say(&delivery, &sender, None, &format!("text {number}"), 1);
-        delivery.flush_all();
+        delivery.flush_blocking();
     }
     let seen = read_until(&mut healthy, "\r\n\r\ntext 99");
     assert_eq!(texts(&seen).len(), 100);
-    assert!(!stalled.is_broken(), "cut off after {:?}", before.elapsed());
+    assert!(!stalled.is_lost(), "cut off after {:?}", before.elapsed());
 }
 
 #[test]
@@ -160,7 +175,7 @@ fn rule_4_the_sender_is_told_of_a_receiver_that_turned_out_to_be_gone() {
     // Public, and it was the only receiver.
     gone(&delivery);
     say(&delivery, &sender, None, "anybody?", 1);
-    delivery.flush();
+    delivery.flush_or_delegate();
     let told = read_until(&mut own, "reset\n");
     assert!(told.starts_with("Status Error\r\nMessage-Type chat\r\nMessage-ID 1\r\n"), "{told}");
     assert!(
@@ -171,7 +186,7 @@ fn rule_4_the_sender_is_told_of_a_receiver_that_turned_out_to_be_gone() {
     // Private.
     let receiver = gone(&delivery);
     say(&delivery, &sender, Some(receiver.uid()), "you?", 2);
-    delivery.flush();
+    delivery.flush_or_delegate();
     let told = read_until(&mut own, "reset\n");
     assert!(told.starts_with("Status Error\r\nMessage-Type chat\r\nMessage-ID 2\r\n"), "{told}");
     assert!(told.ends_with("\r\n\r\nclient 3 has left: the connection was reset\n"), "{told}");
@@ -180,31 +195,31 @@ fn rule_4_the_sender_is_told_of_a_receiver_that_turned_out_to_be_gone() {
     let (_, mut other) = join(&delivery);
     gone(&delivery);
     say(&delivery, &sender, None, "still there?", 3);
-    delivery.flush();
+    delivery.flush_or_delegate();
     assert_eq!(texts(&read_until(&mut other, "there?")), ["still there?"]);
     let told = read_until(&mut own, "reset\n");
     assert!(told.starts_with("Status Ok\r\nMessage-Type chat\r\nMessage-ID 3\r\n"), "{told}");
     assert!(told.ends_with("\r\n\r\nclient 5 has left: the connection was reset\n"), "{told}");
-    assert_eq!(delivery.room.uids(), [Uid(1), Uid(4)]);
+    assert_eq!(delivery.room().uids(), [Uid(1), Uid(4)]);
 }
 
 #[test]
-fn rule_5_what_flush_all_leaves_behind_waits_in_a_queue_and_arrives() {
+fn rule_5_what_flush_blocking_leaves_behind_waits_in_a_queue_and_arrives() {
     let delivery = delivery(64 << 20, DEADLINE);
     let (sender, _sender) = join(&delivery);
     let (receiver, mut stream) = join(&delivery);
     fill(&delivery, &sender, &receiver, 1 << 20);
     say(&delivery, &sender, Some(receiver.uid()), "after the queue", 1);
     say(&delivery, &sender, None, "public", 1);
-    delivery.flush_all();
-    assert!(!delivery.room.has_unflushed());
+    delivery.flush_blocking();
+    assert!(!delivery.room().has_unflushed());
     let seen = read_until(&mut stream, "\r\n\r\npublic");
     let seen = texts(&seen);
     assert_eq!(seen[seen.len() - 2..], ["after the queue", "public"]);
     receiver.wait_drained();
     // The socket is the flusher's again.
     say(&delivery, &sender, None, "direct", 1);
-    delivery.flush();
+    delivery.flush_or_delegate();
     assert_eq!(texts(&read_until(&mut stream, "direct")), ["direct"]);
 }
 
@@ -215,22 +230,22 @@ fn a_reader_that_stopped_is_cut_off_and_the_cause_is_remembered() {
     let (stalled, _stream) = join(&delivery);
     fill(&delivery, &sender, &stalled, 1 << 20);
     stalled.wait_drained();
-    assert!(stalled.is_broken());
-    assert_eq!(delivery.room.cause_of(stalled.uid()), Some(Cause::StoppedReading));
+    assert!(stalled.is_lost());
+    assert_eq!(delivery.room().cause_of(stalled.uid()), Some(Cause::StoppedReading));
 }
 
 #[test]
 fn a_queue_over_its_limit_that_does_not_fall_is_cut_off_though_its_reader_reads() {
-    let delivery = delivery(1 << 20, Duration::from_secs(1));
+    let delivery = delivery(6 << 20, Duration::from_secs(1));
     let (sender, _sender) = join(&delivery);
     let (slow, mut stream) = join(&delivery);
     let uid = slow.uid();
     let text = "x".repeat(60_000);
     while slow.waiting() <= 8 << 20 {
         say(&delivery, &sender, Some(uid), &text, 1);
-        delivery.flush_all();
+        delivery.flush_blocking();
     }
-    assert!(delivery.pressure.is_on());
+    assert!(delivery.backpressure().is_on());
     // A little, again and again: it reads, and the queue does not fall to half within the second.
     let reader = thread::spawn(move || {
         let mut buffer = [0; 2048];
@@ -238,26 +253,112 @@ fn a_queue_over_its_limit_that_does_not_fall_is_cut_off_though_its_reader_reads(
             thread::park_timeout(Duration::from_millis(5));
         }
     });
-    delivery.pressure.wait(|over| over == uid, || false);
-    assert_eq!(delivery.room.cause_of(uid), Some(Cause::ReadTooSlowly));
+    delivery.backpressure().wait_until_clear(&slow, || false);
+    assert_eq!(delivery.room().cause_of(uid), Some(Cause::ReadTooSlowly));
     reader.join().unwrap();
 }
 
 #[test]
 fn where_no_thread_is_left_the_spare_one_writes_for_all_in_turn() {
-    let limits = Limits { queue: 64 << 20, stall_timeout: DEADLINE };
+    let limits = Limits { queue: 64 << 20, queue_total: usize::MAX, stall_timeout: DEADLINE };
     let delivery = Delivery::start(limits, Threads::new(0)).unwrap();
     let (sender, _sender) = join(&delivery);
     let mut receivers: Vec<_> = (0..3).map(|_| join(&delivery)).collect();
     for (receiver, _) in &receivers {
         fill(&delivery, &sender, receiver, 1 << 20);
         say(&delivery, &sender, Some(receiver.uid()), "the end", 1);
-        delivery.flush_all();
+        delivery.flush_blocking();
     }
-    // In the order in which they were queued: the others are only then written to.
+    // One that is not read holds up none of the others.
+    receivers.reverse();
     for (receiver, stream) in &mut receivers {
         assert!(read_until(stream, "\r\n\r\nthe end").len() > 1 << 20);
         receiver.wait_drained();
-        assert!(!receiver.is_broken());
+        assert!(!receiver.is_lost());
     }
+}
+
+/// A client in memory that has joined.
+fn join_in_memory(delivery: &Delivery, socket: &MemorySocket) -> Arc<Outbox> {
+    delivery.membership().join(Box::new(socket.clone()))
+}
+
+fn text_of(socket: &MemorySocket) -> String {
+    String::from_utf8(socket.sent()).unwrap()
+}
+
+#[test]
+fn rule_4_a_receiver_that_talks_itself_is_looked_at_before_any_response() {
+    let delivery = delivery(1 << 20, DEADLINE);
+    let sockets: [MemorySocket; 3] = Default::default();
+    let [first, gone, last] = [0, 1, 2].map(|nth| join_in_memory(&delivery, &sockets[nth]));
+    // The receiver has said something in the same batch, and no write has found out yet.
+    say(&delivery, &gone, Some(first.uid()), "still here", 1);
+    say(&delivery, &first, Some(gone.uid()), "in private", 2);
+    say(&delivery, &last, Some(gone.uid()), "in private", 3);
+    say(&delivery, &last, None, "to all", 4);
+    sockets[1].break_with(Cause::Reset);
+    delivery.flush_or_delegate();
+    for (socket, id) in [(&sockets[0], 2), (&sockets[2], 3)] {
+        let told = text_of(socket);
+        let expected = format!("Status Error\r\nMessage-Type chat\r\nMessage-ID {id}\r\n");
+        assert!(told.contains(&expected), "{told}");
+        assert!(told.contains("client 2 has left: the connection was reset\n"), "{told}");
+    }
+    // The public one has reached somebody else.
+    assert!(text_of(&sockets[2]).contains("Status Ok\r\nMessage-Type chat\r\nMessage-ID 4\r\n"));
+    assert_eq!(text_of(&sockets[0]).matches("to all").count(), 1);
+}
+
+#[test]
+fn a_writer_that_panics_takes_its_client_out_with_a_cause() {
+    let delivery = delivery(1 << 20, DEADLINE);
+    let sockets = [MemorySocket::default(), MemorySocket::with_capacity(10)];
+    let [sender, receiver] = [0, 1].map(|nth| join_in_memory(&delivery, &sockets[nth]));
+    say(&delivery, &sender, Some(receiver.uid()), "more than fits", 1);
+    delivery.flush_blocking();
+    sockets[1].panic_next();
+    sockets[1].read();
+    receiver.wait_drained();
+    assert!(receiver.is_lost());
+    assert_eq!(delivery.room().cause_of(receiver.uid()), Some(Cause::ServerFailed));
+}
+
+#[test]
+fn what_waits_for_all_together_is_bounded_and_the_one_that_took_nothing_for_longest_goes() {
+    let limits = Limits { queue: 1 << 20, queue_total: 300_000, stall_timeout: DEADLINE };
+    let delivery = Delivery::start(limits, Threads::new(100)).unwrap();
+    let sender = join_in_memory(&delivery, &MemorySocket::default());
+    let stalled: Vec<_> =
+        (0..5).map(|_| join_in_memory(&delivery, &MemorySocket::with_capacity(1))).collect();
+    let text = "x".repeat(60_000);
+    for receiver in &stalled {
+        say(&delivery, &sender, Some(receiver.uid()), &text, 1);
+        delivery.flush_blocking();
+        assert!(delivery.membership().backlog.waiting() <= 300_000);
+    }
+    let lost: Vec<_> = stalled.iter().map(|outbox| outbox.is_lost()).collect();
+    assert_eq!(lost, [true, false, false, false, false]);
+    assert_eq!(delivery.room().cause_of(stalled[0].uid()), Some(Cause::StoppedReading));
+    // All of them gone, nothing is left over in the count.
+    for receiver in &stalled {
+        delivery.membership().disconnect(receiver, Cause::StoppedReading);
+    }
+    assert_eq!(delivery.membership().backlog.waiting(), 0);
+}
+
+#[test]
+fn tiny_texts_count_with_what_they_cost_to_keep() {
+    let delivery = delivery(1 << 20, DEADLINE);
+    let sender = join_in_memory(&delivery, &MemorySocket::default());
+    let stalled = join_in_memory(&delivery, &MemorySocket::with_capacity(1));
+    for _ in 0..1000 {
+        say(&delivery, &sender, Some(stalled.uid()), "x", 1);
+        delivery.flush_blocking();
+    }
+    let relay =
+        "Message-Type chat\r\nTo 2\r\nFrom 1\r\nContent-Type text\r\nContent-Length 1\r\n\r\nx";
+    let bytes = 1000 * relay.len() - 1;
+    assert!(stalled.waiting() >= bytes + 999 * 64, "{} of {bytes}", stalled.waiting());
+    assert_eq!(delivery.membership().backlog.waiting(), stalled.waiting());
 }

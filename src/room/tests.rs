@@ -1,54 +1,50 @@
 //! What each client gets, held against a room that simply appends to a list for each client.
 
 use std::collections::BTreeMap;
-use std::net::{TcpListener, TcpStream};
 
 use proptest::prelude::*;
 
+use super::batch::{Outcome, Segment, Sink};
 use super::*;
-use crate::batch::{Outcome, Segment, What, encode_chat_response};
+use crate::delivery::backlog::Backlog;
+use crate::delivery::socket::memory::MemorySocket;
 use crate::ids::MessageId;
 use crate::wire::{MessageType, Response, Status};
 
-fn stream() -> TcpStream {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    TcpStream::connect(listener.local_addr().unwrap()).unwrap()
+fn join(room: &Room) -> Arc<Outbox> {
+    room.join(outbox)
+}
+
+fn outbox(uid: Uid) -> Outbox {
+    Outbox::new(uid, Box::new(MemorySocket::default()), Backlog::new(usize::MAX))
 }
 
 fn inherited(id: u64) -> Inherited {
     Inherited { message_type: Some(MessageType::Chat), id: MessageId(id) }
 }
 
-/// Takes the batch and hands each client its bytes.
-fn flush(room: &Room, got: &mut BTreeMap<Uid, Vec<u8>>) {
-    let mut batch = Batch::default();
-    let Some(roster) = room.take_batch(&mut batch) else { return };
-    batch.sort();
-    let mut with_pieces = Vec::new();
-    for group in batch.groups() {
-        let uid = batch.pieces(group.clone())[0].outbox.uid();
-        with_pieces.push(uid);
-        let active = roster.iter().any(|outbox| outbox.uid() == uid);
-        let mut segments = Vec::new();
-        let mut late = Vec::new();
-        batch.view(group, active, &mut segments, |what| {
-            let What::ChatResponse { inherited, file_id, .. } = what else { panic!("{what:?}") };
-            let start = late.len();
-            encode_chat_response(*inherited, *file_id, &Outcome::Reached, &mut late);
-            start..late.len()
-        });
-        let bytes = got.entry(uid).or_default();
+/// Hands each client its bytes.
+#[derive(Default)]
+struct Got(BTreeMap<Uid, Vec<u8>>);
+
+impl Sink for Got {
+    fn offer(&mut self, batch: &Batch, outbox: &Arc<Outbox>, segments: &[Segment]) {
+        let got = self.0.entry(outbox.uid()).or_default();
         for segment in segments {
-            bytes.extend_from_slice(match segment {
-                Segment::Public(range) => &batch.public()[range],
-                Segment::Private(range) => &batch.private()[range],
-                Segment::Late(range) => &late[range],
-                Segment::File(_) => panic!("no file was added"),
-            });
+            got.extend_from_slice(batch.bytes(segment).expect("no file was added"));
         }
     }
-    for outbox in roster.iter().filter(|outbox| !with_pieces.contains(&outbox.uid())) {
-        got.entry(outbox.uid()).or_default().extend_from_slice(batch.public());
+
+    fn look_at_talkers(&mut self, _talkers: &[&Arc<Outbox>], _get: &[&Arc<Outbox>]) {}
+
+    fn outcome(&mut self, _sender: Uid, _to: Option<Uid>, _roster: &Roster) -> Outcome {
+        Outcome::Reached
+    }
+}
+
+fn flush(room: &Room, got: &mut Got) {
+    if let Some((mut batch, roster)) = room.take_batch(Batch::default) {
+        batch.deliver(&roster, got);
     }
 }
 
@@ -85,7 +81,7 @@ proptest! {
         let mut all: Vec<Arc<Outbox>> = Vec::new();
         let mut active: Vec<Uid> = Vec::new();
         let mut expected: BTreeMap<Uid, Vec<u8>> = BTreeMap::new();
-        let mut got: BTreeMap<Uid, Vec<u8>> = BTreeMap::new();
+        let mut got = Got::default();
         let ok = |id| {
             let mut out = Vec::new();
             Response::text(Status::Ok, inherited(id)).encode(b"", &mut out);
@@ -102,7 +98,7 @@ proptest! {
             };
             match event {
                 Event::Join if all.len() < 6 => {
-                    let outbox = room.join(stream());
+                    let outbox = join(&room);
                     active.push(outbox.uid());
                     all.push(outbox);
                 }
@@ -115,7 +111,8 @@ proptest! {
                 // One that has left may still have said it before: its session reads on.
                 Event::Say(n) => if let Some(sender) = pick(n) {
                     let content = Content::Text(text.as_bytes());
-                    room.chat(&sender, None, None, content, inherited(number)).unwrap();
+                    let chat = ChatToAdd { to: None, content, inherited: inherited(number) };
+                    room.chat(&sender, None, chat, |_| true).unwrap();
                     for &uid in active.iter().filter(|&&uid| uid != sender.uid()) {
                         expected.entry(uid).or_default().extend(relay(None, sender.uid()));
                     }
@@ -124,7 +121,8 @@ proptest! {
                 Event::Tell(n, m) => if let (Some(sender), Some(to)) = (pick(n), pick(m)) {
                     let content = Content::Text(text.as_bytes());
                     let uid = to.uid();
-                    let told = room.chat(&sender, None, Some(uid), content, inherited(number));
+                    let chat = ChatToAdd { to: Some(uid), content, inherited: inherited(number) };
+                    let told = room.chat(&sender, None, chat, |_| true);
                     prop_assert_eq!(told.is_ok(), active.contains(&uid));
                     if told.is_ok() {
                         expected.entry(uid).or_default().extend(relay(Some(uid), sender.uid()));
@@ -132,13 +130,14 @@ proptest! {
                     }
                 },
                 Event::Ask(n) => if let Some(asker) = pick(n) {
-                    room.respond(&asker, |out| out.extend_from_slice(text.as_bytes()));
+                    room.respond(&asker, None, |out| out.extend_from_slice(text.as_bytes()), |_| true);
                     expected.entry(asker.uid()).or_default().extend_from_slice(text.as_bytes());
                 },
                 Event::Flush => flush(&room, &mut got),
             }
         }
         flush(&room, &mut got);
+        let mut got = got.0;
         got.retain(|_, bytes| !bytes.is_empty());
         for uid in all.iter().map(|outbox| outbox.uid()) {
             let show = |bytes: &BTreeMap<Uid, Vec<u8>>| {
@@ -152,39 +151,39 @@ proptest! {
 #[test]
 fn uids_count_from_one_and_are_never_used_twice() {
     let room = Room::default();
-    let first = room.join(stream());
+    let first = join(&room);
     assert_eq!(first.uid(), Uid(1));
     assert!(room.leave(&first, Cause::SaidBye));
-    assert_eq!(room.join(stream()).uid(), Uid(2));
+    assert_eq!(join(&room).uid(), Uid(2));
     assert_eq!(room.uids(), [Uid(2)]);
 }
 
 #[test]
 fn the_first_cause_of_leaving_is_the_one_that_is_told() {
     let room = Room::default();
-    let client = room.join(stream());
+    let client = join(&room);
     let uid = client.uid();
     assert_eq!(room.check_receiver(uid), Ok(()));
     assert!(room.leave(&client, Cause::StoppedReading));
     assert!(!room.leave(&client, Cause::Closed));
     let cause = Some(Cause::StoppedReading);
-    assert_eq!(room.check_receiver(uid), Err(Reason::HasLeft { uid, cause }));
+    assert_eq!(room.check_receiver(uid), Err(RoomError::HasLeft { uid, cause }));
     for uid in [Uid(0), Uid(2), Uid(u64::MAX)] {
-        assert_eq!(room.check_receiver(uid), Err(Reason::NeverConnected { uid }));
+        assert_eq!(room.check_receiver(uid), Err(RoomError::NeverConnected { uid }));
     }
 }
 
 #[test]
 fn of_those_who_left_long_ago_it_is_only_said_that_they_left() {
     let room = Room::default();
-    let client = room.join(stream());
-    let (uid, outbox) = (client.uid(), Arc::clone(&client));
+    let client = join(&room);
+    let uid = client.uid();
     room.leave(&client, Cause::SaidBye);
     let mut state = room.state.lock();
     // As if that many others had come and gone since.
     for other in 0..LEFT_LIMIT as u64 {
         state.last_uid += 1;
-        let outbox = Outbox::new(Uid(uid.0 + 1 + other), outbox.stream().try_clone().unwrap());
+        let outbox = outbox(Uid(uid.0 + 1 + other));
         let member = Member { outbox: Arc::new(outbox), nickname: None };
         let member_outbox = Arc::clone(&member.outbox);
         state.active.insert(member_outbox.uid(), member);
@@ -195,5 +194,5 @@ fn of_those_who_left_long_ago_it_is_only_said_that_they_left() {
     assert_eq!(state.left.len(), LEFT_LIMIT);
     assert_eq!(state.left_order.len(), LEFT_LIMIT);
     drop(state);
-    assert_eq!(room.check_receiver(uid), Err(Reason::HasLeft { uid, cause: None }));
+    assert_eq!(room.check_receiver(uid), Err(RoomError::HasLeft { uid, cause: None }));
 }

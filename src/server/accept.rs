@@ -3,25 +3,27 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::{debug, error, info, warn};
 
-use super::shared::{Connection, Seat};
-use super::{Shared, end_input};
-use crate::limits::STACK_BYTES;
-use crate::logging::Rarely;
-use crate::reason::{Cause, Reason};
-use crate::refusal::Refuser;
+use super::refuse::{self, Refuser};
+use crate::admission::ClientSlot;
+use crate::delivery::outbox::Outbox;
+use crate::delivery::socket::{Connection, TcpSocket};
+use crate::limits::{Permit, STACK_BYTES};
+use crate::logging::LogThrottle;
+use crate::reason::{AdmissionError, Cause};
+use crate::service::Service;
 use crate::session;
+use crate::sync::{Instant, thread};
 
 /// How long to wait before another attempt where the system cannot accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long a newcomer waits for a place in a full room: whoever closes a connection and makes the
-/// next one at once must find its own place free, and the closed one is to be noticed first.
-const SEAT_PATIENCE: Duration = Duration::from_millis(50);
+/// How long a newcomer waits for a place in a full room: a client that closes a connection and makes
+/// the next one at once must find its own place free, and the closed one is to be noticed first.
+const SLOT_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Where such a wait was in vain, newcomers are refused at once for that long: a crowd at the door
 /// of a full room must not keep those behind it waiting.
@@ -29,22 +31,22 @@ const IMPATIENCE: Duration = Duration::from_secs(1);
 
 /// Accepts clients on one address.
 pub(super) struct Acceptor {
-    shared: Arc<Shared>,
+    service: Arc<Service>,
     refuser: Refuser,
-    trouble_said: Rarely,
-    full_said: Rarely,
-    no_thread_said: Rarely,
+    trouble_said: LogThrottle,
+    full_said: LogThrottle,
+    no_thread_said: LogThrottle,
     waited_in_vain: Option<Instant>,
 }
 
 impl Acceptor {
-    pub(super) fn new(shared: Arc<Shared>, refuser: Refuser) -> Acceptor {
+    pub(super) fn new(service: Arc<Service>, refuser: Refuser) -> Acceptor {
         Acceptor {
-            shared,
+            service,
             refuser,
-            trouble_said: Rarely::default(),
-            full_said: Rarely::default(),
-            no_thread_said: Rarely::default(),
+            trouble_said: LogThrottle::default(),
+            full_said: LogThrottle::default(),
+            no_thread_said: LogThrottle::default(),
             waited_in_vain: None,
         }
     }
@@ -52,11 +54,9 @@ impl Acceptor {
     pub(super) fn run(mut self, listener: &TcpListener) {
         loop {
             match listener.accept() {
-                Ok(_) if self.shared.is_stopping() => return,
-                Ok((stream, peer)) => {
-                    self.admit(stream, peer);
-                }
-                Err(_) if self.shared.is_stopping() => return,
+                Ok(_) if self.service.is_stopping() => return,
+                Ok((stream, peer)) => self.admit(stream, peer),
+                Err(_) if self.service.is_stopping() => return,
                 Err(error) => self.failed(&error),
             }
         }
@@ -75,61 +75,70 @@ impl Acceptor {
         if self.trouble_said.is_due() {
             error!("clients cannot be accepted: {error}; they wait until they can be");
         }
-        self.shared.wait_for_room(ACCEPT_PAUSE);
+        self.service.admission.wait_for_room(ACCEPT_PAUSE);
     }
 
-    /// Takes a connection and a place for a newcomer.
-    fn reserve(&mut self, host: IpAddr) -> Result<(Connection, Seat), Reason> {
-        let connection = self.shared.begin_connection()?;
+    /// Takes a thread and a place for a newcomer.
+    fn reserve(&mut self, host: IpAddr) -> Result<(Permit, ClientSlot), AdmissionError> {
+        let permit = self.service.threads.reserve_session().ok_or(AdmissionError::NoResources)?;
         let is_impatient = self.waited_in_vain.is_some_and(|last| last.elapsed() < IMPATIENCE);
-        let patience = if is_impatient { Duration::ZERO } else { SEAT_PATIENCE };
-        let seat = self.shared.take_seat(host, patience);
-        if seat.is_err() && !is_impatient {
+        let patience = if is_impatient { Duration::ZERO } else { SLOT_PATIENCE };
+        let slot = self.service.admission.take_slot(host, patience);
+        if slot.is_err() && !is_impatient {
             self.waited_in_vain = Some(Instant::now());
         }
-        Ok((connection, seat?))
+        Ok((permit, slot?))
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
         let host = peer.ip().to_canonical();
-        let admitted = self.reserve(host);
-        let shared = &self.shared;
-        let (connection, seat) = match admitted {
-            Ok(admitted) => admitted,
+        match self.reserve(host) {
+            Ok((permit, slot)) => self.start_session(stream, host, permit, slot),
             Err(reason) => {
                 debug!("a client from {host} is refused: {reason}");
-                let is_full = !matches!(reason, Reason::HostFull { .. });
+                let is_full = !matches!(reason, AdmissionError::HostFull { .. });
                 if is_full && self.full_said.is_due() {
                     warn!("newcomers are refused: {reason}");
                 }
                 self.refuser.refuse(stream, &reason);
-                return;
             }
-        };
+        }
+    }
+
+    fn start_session(&self, stream: TcpStream, host: IpAddr, permit: Permit, slot: ClientSlot) {
+        let service = &self.service;
+        let connection = Connection::new(stream, slot);
         // Here and not in the client's own thread, so that UIDs follow the order of connecting.
-        let outbox = shared.delivery.room().join(stream);
-        if shared.is_stopping() {
-            end_input(&outbox);
+        let socket = Box::new(TcpSocket::new(Arc::clone(&connection)));
+        let outbox = service.delivery.membership().join(socket);
+        if service.is_stopping() {
+            outbox.socket().end_input();
         }
         let uid = outbox.uid();
-        let started =
-            thread::Builder::new().name(format!("client-{uid}")).stack_size(STACK_BYTES).spawn({
-                let shared = Arc::clone(shared);
-                let outbox = Arc::clone(&outbox);
-                move || {
-                    info!("client {uid}: joined from {host}");
-                    session::run(&shared, &outbox, seat);
-                    drop(outbox);
-                    drop(connection);
-                }
-            });
-        if let Err(error) = started {
-            if self.no_thread_said.is_due() {
-                error!("newcomers are refused: cannot start a thread: {error}");
+        let builder = thread::Builder::new().name(format!("client-{uid}")).stack_size(STACK_BYTES);
+        let started = builder.spawn({
+            let service = Arc::clone(service);
+            let (outbox, connection) = (Arc::clone(&outbox), Arc::clone(&connection));
+            move || {
+                info!("client {uid}: joined from {host}");
+                session::run(&service, &connection, outbox);
+                // The connection is closed before its thread counts as ended.
+                drop(connection);
+                drop(permit);
             }
-            shared.delivery.room().leave(&outbox, Cause::ServerFailed);
-            shared.delivery.flush_all();
-            crate::refusal::write(outbox.stream(), &Reason::NoResources);
+        });
+        if let Err(error) = started {
+            self.give_up(&outbox, &error);
+            refuse::write(connection.stream(), &AdmissionError::NoResources);
         }
+    }
+
+    /// No thread can be started for a newcomer that is active already.
+    fn give_up(&self, outbox: &Arc<Outbox>, error: &io::Error) {
+        if self.no_thread_said.is_due() {
+            error!("newcomers are refused: cannot start a thread: {error}");
+        }
+        self.service.delivery.room().leave(outbox, Cause::ServerFailed);
+        self.service.delivery.flush_blocking();
     }
 }

@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use socket2::{Domain, Socket, TcpKeepalive, Type};
 
 use super::{Config, PORT, StartError};
+use crate::delivery::stall;
 use crate::session::SILENCE_LIMIT;
-use crate::stall;
 
 /// How many connections may wait to be accepted: a class that connects at once waits for no
 /// repeated SYN.

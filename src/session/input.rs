@@ -2,13 +2,13 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::TcpStream;
-use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use super::{Ending, Session};
 use crate::delivery::Delivery;
-use crate::reason::{Cause, Reason};
+use crate::delivery::socket::cause_of;
+use crate::reason::{Cause, Fatal};
+use crate::sync::thread;
 use crate::wire::Inherited;
 
 /// How long a client may send nothing inside a message. People do type messages by hand.
@@ -23,7 +23,7 @@ const READ_BUFFER_BYTES: usize = 16 * 1024;
 /// and an idle client's buffer is not in memory as long as nothing touches it.
 pub(super) struct Input<'a> {
     reader: BufReader<&'a TcpStream>,
-    delivery: &'a Arc<Delivery>,
+    delivery: &'a Delivery,
     /// Whether the session has added something since it flushed last.
     pub(super) unflushed: bool,
     /// Whether that was a public chat, among others.
@@ -31,18 +31,23 @@ pub(super) struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn new(stream: &'a TcpStream, delivery: &'a Arc<Delivery>) -> Input<'a> {
+    pub(super) fn new(stream: &'a TcpStream, delivery: &'a Delivery) -> Input<'a> {
         let reader = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
         Input { reader, delivery, unflushed: false, said_to_all: false }
+    }
+
+    /// What has come behind that which was read.
+    pub(super) fn buffered(&self) -> &[u8] {
+        self.reader.buffer()
     }
 
     fn flush_before_waiting(&mut self) {
         if self.unflushed && self.reader.buffer().is_empty() {
             self.unflushed = false;
-            self.delivery.flush();
+            self.delivery.flush_or_delegate();
             if !self.said_to_all {
-                // The answer to a private message often comes within a time slice: whoever has
-                // something to do does it now, and then this thread need not sleep and be woken.
+                // The answer to a private message often comes within a time slice: the other thread
+                // runs now, and then this one need not sleep and be woken.
                 thread::yield_now();
             }
             self.said_to_all = false;
@@ -78,7 +83,7 @@ impl Session<'_> {
             Ok(count) if count as u64 == body_len => Ok(()),
             Ok(count) => {
                 let missing = body_len - count as u64;
-                Err(self.ended(Reason::EndedInBody { missing, declared: body_len }, inherited))
+                Err(self.ended(Fatal::EndedInBody { missing, declared: body_len }, inherited))
             }
             Err(error) => Err(interrupted(&error, inherited).unwrap_or(Ending::Closed)),
         }
@@ -95,7 +100,7 @@ impl Session<'_> {
         loop {
             match self.input.read(buffer) {
                 Ok(0) => {
-                    return Err(self.ended(Reason::EndedInBody { missing, declared }, inherited));
+                    return Err(self.ended(Fatal::EndedInBody { missing, declared }, inherited));
                 }
                 Ok(count) => return Ok(count),
                 Err(error) => {
@@ -113,7 +118,7 @@ impl Session<'_> {
         while missing > 0 {
             let available = match self.input.fill_buf() {
                 Ok([]) => {
-                    let reason = Reason::EndedInBody { missing, declared: body_len };
+                    let reason = Fatal::EndedInBody { missing, declared: body_len };
                     return Err(self.ended(reason, inherited));
                 }
                 Ok(chunk) => chunk.len(),
@@ -137,9 +142,9 @@ impl Session<'_> {
     }
 
     /// The input ended inside a message: by the client, or because the server stops.
-    pub(super) fn ended(&self, reason: Reason, inherited: Inherited) -> Ending {
-        if self.shared.is_stopping() {
-            let (reason, cause) = (Reason::Stopping, Cause::ServerStopped);
+    pub(super) fn ended(&self, reason: Fatal, inherited: Inherited) -> Ending {
+        if self.service.is_stopping() {
+            let (reason, cause) = (Fatal::Stopping, Cause::ServerStopped);
             return Ending::Fatal { reason, inherited, cause };
         }
         Ending::Fatal { reason, inherited, cause: Cause::Closed }
@@ -147,7 +152,7 @@ impl Session<'_> {
 }
 
 pub(super) fn silent(inherited: Inherited) -> Ending {
-    let reason = Reason::Silent { waited: SILENCE_LIMIT };
+    let reason = Fatal::Silent { waited: SILENCE_LIMIT };
     Ending::Fatal { reason, inherited, cause: Cause::Silent }
 }
 
@@ -156,6 +161,6 @@ fn interrupted(error: &io::Error, inherited: Inherited) -> Option<Ending> {
     match error.kind() {
         io::ErrorKind::Interrupted => None,
         io::ErrorKind::WouldBlock => Some(silent(inherited)),
-        _ => Some(Ending::Lost(crate::writer::cause_of(error))),
+        _ => Some(Ending::Lost(cause_of(error))),
     }
 }

@@ -1,10 +1,11 @@
-//! Sessions on a server in this process: only here is there a way to make one panic.
+//! Sessions on a server in this process: only here is there a way to make one panic, which is a log
+//! that does.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::server::{Config, Server};
+use crate::server::{Config, RunningServer, Server};
 
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
@@ -25,12 +26,11 @@ fn ask(stream: &mut TcpStream, message: &str, ends: &str) {
     }
 }
 
-fn start() -> (Server, SocketAddr) {
+fn start() -> (RunningServer, SocketAddr) {
     let config = Config { listen: vec![([127, 0, 0, 1], 0).into()], ..Config::default() };
     let server = Server::bind(config).unwrap();
-    server.run().unwrap();
-    let address = server.addresses().next().unwrap();
-    (server, address)
+    let address = server.addresses()[0];
+    (server.run().unwrap(), address)
 }
 
 #[test]
@@ -49,15 +49,38 @@ fn rule_1_a_session_flushes_before_it_waits_for_the_rest_of_a_message() {
     server.stop();
 }
 
+/// A nickname at which the test's log panics, in the session that logs it.
+const PANICS: &str = "panic: injected by a test";
+
+struct PanickingLog;
+
+impl log::Log for PanickingLog {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = record.args().to_string();
+        assert!(!line.contains(PANICS), "{line}");
+    }
+
+    fn flush(&self) {}
+}
+
 #[test]
 fn a_panic_takes_its_own_client_out_with_a_cause_and_nobody_else() {
+    // Every way a thread can end takes its client out of the room with a cause.
+    log::set_logger(&PanickingLog).unwrap();
+    log::set_max_level(log::LevelFilter::Debug);
     let (server, address) = start();
     let mut healthy = connect(address);
     ask(&mut healthy, "Message-Type query\nMessage-ID 1\n\n", "\r\n\r\n1\n");
     for uid in 2..5 {
         let mut doomed = connect(address);
-        let body = "Message-Type query\nMessage-ID 1\nContent-Length 5\n\npanic";
-        doomed.write_all(body.as_bytes()).unwrap();
+        let len = PANICS.len();
+        let message =
+            format!("Message-Type nickname\nMessage-ID 1\nContent-Length {len}\n\n{PANICS}");
+        doomed.write_all(message.as_bytes()).unwrap();
         // Its connection is closed, one way or the other.
         let mut rest = Vec::new();
         let _ = doomed.read_to_end(&mut rest);

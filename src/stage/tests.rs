@@ -12,7 +12,7 @@ fn extension(text: &str) -> Extension {
     Extension::parse(text.as_bytes()).unwrap()
 }
 
-fn share(stage: &Stage, bytes: &[u8], kind: &str, to: Option<Uid>) -> Result<FileId, Reason> {
+fn share(stage: &Stage, bytes: &[u8], kind: &str, to: Option<Uid>) -> Result<FileId, StageError> {
     let mut arrival = stage.begin(to)?;
     for piece in bytes.chunks(7) {
         arrival.write(piece)?;
@@ -20,7 +20,7 @@ fn share(stage: &Stage, bytes: &[u8], kind: &str, to: Option<Uid>) -> Result<Fil
     arrival.commit(extension(kind), TOM)
 }
 
-fn fetched(stage: &Stage, id: u64, asker: Uid) -> Result<Vec<u8>, Reason> {
+fn fetched(stage: &Stage, id: u64, asker: Uid) -> Result<Vec<u8>, StageError> {
     let (staged, file) = stage.fetch(FileId(id), asker)?;
     let mut bytes = Vec::new();
     (&*file).read_to_end(&mut bytes).unwrap();
@@ -42,7 +42,7 @@ fn a_file_is_fetched_as_it_was_shared() {
     assert_eq!(share(&stage, b"", "tar.gz", None), Ok(FileId(2)));
     assert_eq!(fetched(&stage, 1, EVE), Ok(b"\0binary\xff".to_vec()));
     assert_eq!(fetched(&stage, 2, EVE), Ok(Vec::new()));
-    assert_eq!(fetched(&stage, 3, EVE), Err(Reason::NoSuchFile { id: FileId(3) }));
+    assert_eq!(fetched(&stage, 3, EVE), Err(StageError::NoSuchFile { id: FileId(3) }));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_private_file_is_for_its_receiver_and_its_sender_alone() {
     let id = share(&stage, b"secret", "txt", Some(ANN)).unwrap();
     assert_eq!(fetched(&stage, id.0, ANN), Ok(b"secret".to_vec()));
     assert_eq!(fetched(&stage, id.0, TOM), Ok(b"secret".to_vec()));
-    assert_eq!(fetched(&stage, id.0, EVE), Err(Reason::NoSuchFile { id }));
+    assert_eq!(fetched(&stage, id.0, EVE), Err(StageError::NoSuchFile { id }));
     assert_eq!(stage.list(EVE), []);
     assert_eq!(stage.list(ANN).len(), 1);
 }
@@ -63,7 +63,7 @@ fn the_oldest_make_room_and_one_being_fetched_is_read_to_its_end() {
     share(&stage, b"bbbb", "b", None).unwrap();
     let (_, open) = stage.fetch(FileId(1), EVE).unwrap();
     share(&stage, b"cccc", "c", None).unwrap();
-    assert_eq!(fetched(&stage, 1, EVE), Err(Reason::NoSuchFile { id: FileId(1) }));
+    assert_eq!(fetched(&stage, 1, EVE), Err(StageError::NoSuchFile { id: FileId(1) }));
     assert_eq!(fetched(&stage, 2, EVE), Ok(b"bbbb".to_vec()));
     assert_eq!(names(&stage.dir), ["2.b", "3.c"]);
     let mut bytes = Vec::new();
@@ -80,7 +80,7 @@ fn what_is_arriving_is_held_to_the_same_limit_and_leaves_nothing_behind() {
     let mut first = stage.begin(None).unwrap();
     first.write(b"123456").unwrap();
     let mut second = stage.begin(None).unwrap();
-    assert_eq!(second.write(b"12345"), Err(Reason::StageBusy));
+    assert_eq!(second.write(b"12345"), Err(StageError::Busy));
     drop(second);
     drop(first);
     assert_eq!(names(&stage.dir), [""; 0]);
@@ -107,7 +107,7 @@ fn public_files_survive_a_restart_and_private_ones_do_not() {
     assert_eq!(names(dir.path()), ["1.jpg"]);
     assert_eq!(fetched(&stage, 1, TOM), Ok(b"public".to_vec()));
     assert_eq!(stage.list(ANN)[0].1.from, Uid(0));
-    assert_eq!(fetched(&stage, 2, ANN), Err(Reason::NoSuchFile { id: FileId(2) }));
+    assert_eq!(fetched(&stage, 2, ANN), Err(StageError::NoSuchFile { id: FileId(2) }));
     assert_eq!(share(&stage, b"next", "txt", None), Ok(FileId(3)));
     stage.close();
     assert_eq!(names(dir.path()), ["1.jpg", "3.txt"]);
@@ -162,7 +162,7 @@ fn a_directory_that_was_removed_is_made_again_and_lost_files_are_no_longer_stage
     let stage = Stage::open(Some(&path), 1000).unwrap();
     let id = share(&stage, b"lost", "txt", None).unwrap();
     fs::remove_dir_all(&path).unwrap();
-    assert_eq!(fetched(&stage, id.0, TOM), Err(Reason::NoSuchFile { id }));
+    assert_eq!(fetched(&stage, id.0, TOM), Err(StageError::NoSuchFile { id }));
     assert_eq!(stage.list(TOM), []);
     assert_eq!(share(&stage, b"next", "txt", None), Ok(FileId(2)));
     assert_eq!(fetched(&stage, 2, TOM), Ok(b"next".to_vec()));
@@ -178,7 +178,7 @@ fn a_directory_that_another_server_has_taken_meanwhile_is_left_alone() {
     let stage = Stage::open(Some(&path), 1000).unwrap();
     fs::remove_dir_all(&path).unwrap();
     let other = Stage::open(Some(&path), 1000).unwrap();
-    assert_eq!(share(&stage, b"x", "txt", None), Err(Reason::StageFailed));
+    assert_eq!(share(&stage, b"x", "txt", None), Err(StageError::StoreFailed));
     assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
     assert_eq!(share(&other, b"x", "txt", None), Ok(FileId(1)));
     drop(other);
@@ -192,7 +192,7 @@ fn a_directory_that_is_none_is_an_error_for_the_share_and_ends_with_its_cause() 
     let stage = Stage::open(Some(&path), 1000).unwrap();
     fs::remove_dir_all(&path).unwrap();
     fs::write(&path, "in the way").unwrap();
-    assert_eq!(share(&stage, b"x", "txt", None), Err(Reason::StageFailed));
+    assert_eq!(share(&stage, b"x", "txt", None), Err(StageError::StoreFailed));
     assert!(stage.failing.load(Ordering::Relaxed));
     fs::remove_file(&path).unwrap();
     assert_eq!(share(&stage, b"x", "txt", None), Ok(FileId(1)));
@@ -204,7 +204,7 @@ fn a_file_that_was_changed_on_disk_is_no_longer_staged() {
     let stage = Stage::open(None, 1000).unwrap();
     let id = share(&stage, b"whole", "txt", None).unwrap();
     fs::write(stage.dir.join("1.txt"), "cut").unwrap();
-    assert_eq!(fetched(&stage, id.0, TOM), Err(Reason::NoSuchFile { id }));
+    assert_eq!(fetched(&stage, id.0, TOM), Err(StageError::NoSuchFile { id }));
 }
 
 #[test]
@@ -239,12 +239,12 @@ fn what_stands_in_a_files_place_is_neither_followed_nor_waited_for() {
     let link = share(&stage, b"1234", "bin", None).unwrap();
     fs::remove_file(stage.dir.join("1.bin")).unwrap();
     std::os::unix::fs::symlink(secret.path(), stage.dir.join("1.bin")).unwrap();
-    assert_eq!(fetched(&stage, link.0, TOM), Err(Reason::NoSuchFile { id: link }));
+    assert_eq!(fetched(&stage, link.0, TOM), Err(StageError::NoSuchFile { id: link }));
     let fifo = share(&stage, b"", "bin", None).unwrap();
     fs::remove_file(stage.dir.join("2.bin")).unwrap();
     let made = std::process::Command::new("mkfifo").arg(stage.dir.join("2.bin")).status();
     assert!(made.unwrap().success());
-    assert_eq!(fetched(&stage, fifo.0, TOM), Err(Reason::NoSuchFile { id: fifo }));
+    assert_eq!(fetched(&stage, fifo.0, TOM), Err(StageError::NoSuchFile { id: fifo }));
 }
 
 #[test]

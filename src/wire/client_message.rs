@@ -6,10 +6,13 @@
 
 use std::io::BufRead;
 
-use super::header::{self, Field, ReadError, Rules};
-use super::{ContentType, MessageType, parse_number};
+use super::error::{HeaderError, MessageError};
+use super::field::{
+    ContentType, Extensions, Field, MessageType, SentBy, parse_number, push_number,
+};
+use super::header::{self, ReadError, Rules};
 use crate::ids::{FileId, MessageId, Uid};
-use crate::reason::{Excerpt, Reason};
+use crate::text::{Charset, Excerpt, FileName};
 
 /// What a response takes over from the message that it answers, where that could be read (§2.2.1.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,6 +69,17 @@ pub struct Chat {
     pub to: Option<Uid>,
     /// What the body is.
     pub content_type: ContentType,
+    /// The name that the sharer gives to a file; never set for a text.
+    pub file_name: Option<FileName>,
+}
+
+/// What a server takes of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepts {
+    /// Whether it knows `File-Name`; to another server that is an unknown field.
+    pub extensions: Extensions,
+    /// Which characters a name may hold.
+    pub charset: Charset,
 }
 
 /// A header that could be read whole.
@@ -76,7 +90,7 @@ pub enum Parsed {
     /// A message to be refused once its body has been read and dropped.
     Refused {
         /// Why.
-        reason: Reason,
+        error: MessageError,
         /// What the response takes over.
         inherited: Inherited,
         /// The length of the body in bytes, as declared.
@@ -115,10 +129,15 @@ struct Fields {
     to: Slot<Uid>,
     content_type: Slot<ContentType>,
     content_length: Slot<u64>,
+    /// As it came: it matters only where a file is shared.
+    file_name: Option<Vec<u8>>,
 }
 
 impl Fields {
     fn take(&mut self, field: Field, value: &[u8]) {
+        if field.sent_by() == SentBy::Server {
+            return;
+        }
         match field {
             Field::MessageType => {
                 self.message_type = Slot::of(MessageType::parse(value), value);
@@ -129,8 +148,8 @@ impl Fields {
                 self.content_type = Slot::of(ContentType::parse(value), value);
             }
             Field::ContentLength => self.content_length = Slot::of(parse_number(value), value),
-            // The server's own fields mean nothing in a client message.
-            Field::Status | Field::From | Field::SenderNickname | Field::FileId => {}
+            Field::FileName => self.file_name = Some(value.to_vec()),
+            _ => {}
         }
     }
 
@@ -148,62 +167,75 @@ impl Fields {
     }
 
     /// The body's length; an error where the end of the message is not known.
-    fn body_len(&self, summary: &header::Summary) -> Result<u64, Reason> {
+    fn body_len(&self, summary: &header::Summary) -> Result<u64, HeaderError> {
         if summary.repeated_length {
-            return Err(Reason::RepeatedLength);
+            return Err(HeaderError::RepeatedLength);
         }
         match (&self.content_length, &self.message_type) {
             (Slot::Good(len), _) => Ok(*len),
-            (Slot::Bad(value), _) => Err(Reason::BadLength { value: value.clone() }),
+            (Slot::Bad(value), _) => Err(HeaderError::BadLength { value: value.clone() }),
             (Slot::Absent, Slot::Good(MessageType::Query | MessageType::Bye)) => Ok(0),
-            (Slot::Absent, Slot::Good(known)) => Err(Reason::NoLength { message_type: *known }),
-            (Slot::Absent, Slot::Bad(value)) => {
-                Err(Reason::UnknownTypeNoLength { value: value.clone() })
+            (Slot::Absent, Slot::Good(known)) => {
+                Err(HeaderError::NoLength { message_type: *known })
             }
-            (Slot::Absent, Slot::Absent) => Err(Reason::NoTypeNoLength),
+            (Slot::Absent, Slot::Bad(value)) => {
+                Err(HeaderError::UnknownTypeNoLength { value: value.clone() })
+            }
+            (Slot::Absent, Slot::Absent) => Err(HeaderError::NoTypeNoLength),
         }
     }
 
     /// What is asked for; an error where the message is well formed but cannot be carried out.
-    fn request(self, summary: &header::Summary) -> Result<Request, Reason> {
+    fn request(self, summary: &header::Summary, charset: Charset) -> Result<Request, MessageError> {
         let message_type = match self.message_type {
             // Honoured whatever else is wrong with it: its sender is going anyway (§2.3.4).
             Slot::Good(MessageType::Bye) => return Ok(Request::Bye),
             Slot::Good(known) => Ok(known),
-            Slot::Bad(value) => Err(Reason::UnknownType { value }),
-            Slot::Absent => Err(Reason::Missing { field: Field::MessageType }),
+            Slot::Bad(ref value) => Err(MessageError::UnknownType { value: value.clone() }),
+            Slot::Absent => Err(MessageError::Missing { field: Field::MessageType }),
         };
         if let Some(field) = summary.repeated {
-            return Err(Reason::Repeated { field });
+            return Err(MessageError::Repeated { field });
         }
         let message_type = message_type?;
-        match self.id {
+        match &self.id {
             Slot::Good(_) => {}
-            Slot::Bad(value) => return Err(Reason::BadNumber { field: Field::MessageId, value }),
-            Slot::Absent => return Err(Reason::Missing { field: Field::MessageId }),
+            Slot::Bad(value) => {
+                let value = value.clone();
+                return Err(MessageError::BadNumber { field: Field::MessageId, value });
+            }
+            Slot::Absent => return Err(MessageError::Missing { field: Field::MessageId }),
         }
         Ok(match message_type {
-            MessageType::Chat => Request::Chat(Chat {
-                to: match self.to {
-                    Slot::Absent => None,
-                    Slot::Good(uid) => Some(uid),
-                    Slot::Bad(value) => return Err(Reason::BadNumber { field: Field::To, value }),
-                },
-                content_type: match self.content_type {
-                    Slot::Absent => ContentType::Text,
-                    Slot::Good(content_type) => content_type,
-                    Slot::Bad(value) => return Err(Reason::BadContentType { value }),
-                },
-            }),
+            MessageType::Chat => Request::Chat(self.chat(charset)?),
             MessageType::Query => Request::Query,
             MessageType::Fetch => Request::Fetch,
             MessageType::Nickname => Request::Nickname,
             MessageType::Bye => Request::Bye,
         })
     }
+
+    fn chat(self, charset: Charset) -> Result<Chat, MessageError> {
+        let to = match self.to {
+            Slot::Absent => None,
+            Slot::Good(uid) => Some(uid),
+            Slot::Bad(value) => return Err(MessageError::BadNumber { field: Field::To, value }),
+        };
+        let content_type = match self.content_type {
+            Slot::Absent => ContentType::Text,
+            Slot::Good(content_type) => content_type,
+            Slot::Bad(value) => return Err(MessageError::BadContentType { value }),
+        };
+        let file_name = match content_type {
+            ContentType::Text => None,
+            ContentType::File(_) => self.file_name,
+        };
+        let file_name = file_name.map(|value| FileName::parse(&value, charset)).transpose()?;
+        Ok(Chat { to, content_type, file_name })
+    }
 }
 
-/// Reads the header of one client message (§2.1.1).
+/// Reads the header of one client message (§2.1.1), of which the server `accepts` that much.
 ///
 /// `Ok(None)`: the stream ended before a message began. `line` is the caller's buffer, kept from
 /// call to call. Holds at most one line at a time.
@@ -213,10 +245,13 @@ impl Fields {
 pub fn read_client_message<R: BufRead>(
     input: &mut R,
     line: &mut Vec<u8>,
+    accepts: Accepts,
 ) -> Result<Option<Parsed>, Fault> {
     let mut fields = Fields::default();
     let read =
-        header::read_header(input, line, Rules::Strict, |field, value| fields.take(field, value));
+        header::read_header(input, line, Rules::Strict(accepts.extensions), |field, value| {
+            fields.take(field, value);
+        });
     let inherited = fields.inherited();
     let summary = match read {
         Ok(Some(summary)) => summary,
@@ -225,10 +260,10 @@ pub fn read_client_message<R: BufRead>(
     };
     let body_len = fields
         .body_len(&summary)
-        .map_err(|reason| Fault { error: ReadError::Refused(reason), inherited })?;
-    Ok(Some(match fields.request(&summary) {
+        .map_err(|error| Fault { error: ReadError::Refused(error), inherited })?;
+    Ok(Some(match fields.request(&summary, accepts.charset) {
         Ok(request) => Parsed::Message(ClientMessage { request, inherited, body_len }),
-        Err(reason) => Parsed::Refused { reason, inherited, body_len },
+        Err(error) => Parsed::Refused { error, inherited, body_len },
     }))
 }
 
@@ -236,11 +271,12 @@ pub fn read_client_message<R: BufRead>(
 ///
 /// The body's `body_len` bytes are the caller's to send after it.
 pub fn encode_client_message(message: &ClientMessage, out: &mut Vec<u8>) {
-    use super::push_number;
-    let (to, content_type) = match &message.request {
-        Request::Chat(chat) => (chat.to, Some(chat.content_type.as_str())),
-        Request::Fetch | Request::Nickname => (None, Some("text")),
-        Request::Query | Request::Bye => (None, None),
+    let (to, file_name, content_type) = match &message.request {
+        Request::Chat(Chat { to, content_type, file_name }) => {
+            (*to, file_name.as_ref(), Some(content_type.as_str()))
+        }
+        Request::Fetch | Request::Nickname => (None, None, Some("text")),
+        Request::Query | Request::Bye => (None, None, None),
     };
     out.extend_from_slice(b"Message-Type ");
     out.extend_from_slice(message.request.message_type().name().as_bytes());
@@ -249,6 +285,10 @@ pub fn encode_client_message(message: &ClientMessage, out: &mut Vec<u8>) {
     if let Some(to) = to {
         out.extend_from_slice(b"\r\nTo ");
         push_number(to.0, out);
+    }
+    if let Some(file_name) = file_name {
+        out.extend_from_slice(b"\r\nFile-Name ");
+        out.extend_from_slice(file_name.as_str().as_bytes());
     }
     if let Some(content_type) = content_type {
         out.extend_from_slice(b"\r\nContent-Type ");
@@ -262,7 +302,9 @@ pub fn encode_client_message(message: &ClientMessage, out: &mut Vec<u8>) {
 }
 
 /// Reads the body of a fetch: the File-ID in decimal digits, white space around it dropped (§2.3.3.2).
-pub fn parse_file_id(body: &[u8]) -> Result<FileId, Reason> {
+pub fn parse_file_id(body: &[u8]) -> Result<FileId, MessageError> {
     let digits = body.trim_ascii();
-    parse_number(digits).map(FileId).ok_or_else(|| Reason::BadFileId { value: Excerpt::of(digits) })
+    parse_number(digits)
+        .map(FileId)
+        .ok_or_else(|| MessageError::BadFileId { value: Excerpt::of(digits) })
 }

@@ -9,95 +9,57 @@
 
 use std::io::{self, BufRead};
 
-use crate::reason::{Excerpt, Reason};
-
-/// The longest header line, in bytes, without its line ending.
-///
-/// Every value that the draft knows fits several times over; a peer that sends no linefeed is told
-/// so after a kilobyte instead of being buffered.
-pub const LINE_LIMIT: usize = 1024;
-
-/// The largest number of lines in a header, without the empty one that ends it.
-///
-/// The draft knows nine fields; the rest is room for fields of others, which are ignored.
-pub const LINES_LIMIT: usize = 32;
-
-/// The nine fields that the draft has, in both directions (§2.1.1.1, §2.2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
-    /// `Status`: a response, and how it went.
-    Status,
-    /// `Message-Type`.
-    MessageType,
-    /// `Message-ID`.
-    MessageId,
-    /// `To`: the receiver of a private message.
-    To,
-    /// `From`: the sender of a relayed message.
-    From,
-    /// `Sender-Nickname`: the one field whose value need not be ASCII.
-    SenderNickname,
-    /// `File-ID`.
-    FileId,
-    /// `Content-Type`.
-    ContentType,
-    /// `Content-Length`.
-    ContentLength,
-}
-
-impl Field {
-    const ALL: [Field; 9] = [
-        Field::Status,
-        Field::MessageType,
-        Field::MessageId,
-        Field::To,
-        Field::From,
-        Field::SenderNickname,
-        Field::FileId,
-        Field::ContentType,
-        Field::ContentLength,
-    ];
-
-    /// The name as the draft spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Field::Status => "Status",
-            Field::MessageType => "Message-Type",
-            Field::MessageId => "Message-ID",
-            Field::To => "To",
-            Field::From => "From",
-            Field::SenderNickname => "Sender-Nickname",
-            Field::FileId => "File-ID",
-            Field::ContentType => "Content-Type",
-            Field::ContentLength => "Content-Length",
-        }
-    }
-
-    /// Reads a field's name, in any case; `None` for one that the draft does not have.
-    pub fn parse(name: &[u8]) -> Option<Field> {
-        Field::ALL.into_iter().find(|field| name.eq_ignore_ascii_case(field.name().as_bytes()))
-    }
-
-    fn bit(self) -> u16 {
-        1 << self as u16
-    }
-}
+use super::error::HeaderError;
+use super::field::{Extensions, Field, Holds, LINE_LIMIT, LINES_LIMIT, Origin, SentBy};
+use crate::text::Excerpt;
 
 /// How much a header is to be trusted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
-    /// As the server reads: ASCII without control characters, but for a nickname.
-    Strict,
-    /// As a client reads, who has nobody to tell: values may hold any bytes, and are to be shown
-    /// with care; a field without a value is not there.
+    /// As the server reads: ASCII without control characters, where the field does not say
+    /// otherwise. Fields beyond the draft are known where the server offers them.
+    Strict(Extensions),
+    /// As a client reads: it cannot tell the server what is wrong. Values may hold any bytes, and are
+    /// to be shown with care; a field without a value is not there.
     Lenient,
+}
+
+impl Rules {
+    /// Reads a field's name; `None` where it is not one that is to be known.
+    fn field(self, name: &[u8]) -> Option<Field> {
+        let is_known = |field: &Field| match self {
+            Rules::Lenient => true,
+            Rules::Strict(extensions) => {
+                let is_offered = extensions == Extensions::On && field.sent_by() == SentBy::Both;
+                field.origin() == Origin::Draft || is_offered
+            }
+        };
+        Field::parse(name).filter(is_known)
+    }
+
+    /// Whether control characters do not count in a line that begins like this.
+    ///
+    /// In a field that may hold anything they do not make the header unreadable. No message begins
+    /// with such a field, so that noise is told at once.
+    fn takes_controls(self, line: &[u8], inside: bool) -> bool {
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+        let holds_any = || {
+            let name = line.split(is_blank).next().filter(|name| name.len() < line.len());
+            name.and_then(|name| self.field(name)).is_some_and(|field| field.holds() == Holds::Any)
+        };
+        match self {
+            Rules::Lenient => true,
+            Rules::Strict(Extensions::Off) => false,
+            Rules::Strict(Extensions::On) => inside && holds_any(),
+        }
+    }
 }
 
 /// Why no whole header could be read.
 #[derive(Debug)]
 pub enum ReadError {
     /// The header breaks the grammar or a limit: fatal, and this is why.
-    Refused(Reason),
+    Refused(HeaderError),
     /// The stream ended inside the header: fatal as well, for a peer that still reads.
     Ended,
     /// No byte came within the stream's read timeout. `inside`: a message had begun.
@@ -112,7 +74,7 @@ pub enum ReadError {
 /// What is to be known of a header beside its values.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// The first of the draft's fields that stood there twice; its first value was the one taken.
+    /// The first known field that stood there twice; its first value was the one taken.
     pub repeated: Option<Field>,
     /// Whether `Content-Length` stood there twice, whatever else did.
     pub repeated_length: bool,
@@ -120,7 +82,7 @@ pub struct Summary {
 
 /// Reads one header, up to and including its empty line (§2.1.1).
 ///
-/// Calls `take` for each of the draft's fields, in the order they came and for its first value
+/// Calls `take` for each field that is known, in the order they came and for its first value
 /// alone; other fields are skipped. `Ok(None)`: the stream ended before a message began. `line` is
 /// the caller's buffer for one line, at most [`LINE_LIMIT`] bytes and its line ending.
 ///
@@ -147,11 +109,14 @@ pub fn read_header<R: BufRead>(
         }
         lines += 1;
         if lines > LINES_LIMIT {
-            return Err(ReadError::Refused(Reason::TooManyLines));
+            return Err(ReadError::Refused(HeaderError::TooManyLines));
         }
         let (field, value) = parse_line(line, rules, lines == 1).map_err(ReadError::Refused)?;
         let Some(field) = field else { continue };
         if seen & field.bit() != 0 {
+            if rules == Rules::Lenient && field.origin() == Origin::Beyond {
+                continue;
+            }
             summary.repeated.get_or_insert(field);
             summary.repeated_length |= field == Field::ContentLength;
             continue;
@@ -194,32 +159,34 @@ fn read_line<R: BufRead>(
         input.consume(used);
 
         // Noise without a linefeed (a TLS greeting, say) is told at once, not after a time-out.
-        check_controls(&line[..line.len().min(LINE_LIMIT + 1)], rules, |byte| byte != b'\r')?;
+        let takes_controls = rules.takes_controls(line, inside);
+        if !takes_controls {
+            check_controls(&line[..line.len().min(LINE_LIMIT + 1)], |byte| byte != b'\r')?;
+        }
         if end.is_some() {
             if line.last() == Some(&b'\r') {
                 line.pop();
             }
             if line.len() > LINE_LIMIT {
-                return Err(ReadError::Refused(Reason::LineTooLong));
+                return Err(ReadError::Refused(HeaderError::LineTooLong));
             }
             line.truncate(trim_end(line).len());
-            check_controls(line, rules, |_| true)?;
+            if !takes_controls {
+                check_controls(line, |_| true)?;
+            }
             return Ok(true);
         }
         if line.len() > LINE_LIMIT + 1 || (line.len() > LINE_LIMIT && line[LINE_LIMIT] != b'\r') {
-            return Err(ReadError::Refused(Reason::LineTooLong));
+            return Err(ReadError::Refused(HeaderError::LineTooLong));
         }
     }
 }
 
 /// Refuses the control characters that no header may hold, as far as they `count`.
-fn check_controls(line: &[u8], rules: Rules, counts: impl Fn(u8) -> bool) -> Result<(), ReadError> {
-    if rules == Rules::Lenient {
-        return Ok(());
-    }
+fn check_controls(line: &[u8], counts: impl Fn(u8) -> bool) -> Result<(), ReadError> {
     let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
     match line.iter().find(|&&byte| is_control(byte) && counts(byte)) {
-        Some(&byte) => Err(ReadError::Refused(Reason::ControlInHeader { byte })),
+        Some(&byte) => Err(ReadError::Refused(HeaderError::Control { byte })),
         None => Ok(()),
     }
 }
@@ -241,45 +208,53 @@ fn is_blank(line: &[u8]) -> bool {
 }
 
 /// Takes a line apart: its field, where the draft has it, and its value.
-fn parse_line(line: &[u8], rules: Rules, first: bool) -> Result<(Option<Field>, &[u8]), Reason> {
+fn parse_line(
+    line: &[u8],
+    rules: Rules,
+    first: bool,
+) -> Result<(Option<Field>, &[u8]), HeaderError> {
     let name_end = line.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
     let name = &line[..name_end];
     let value = trim_start(&line[name_end..]);
-    let field = Field::parse(name);
+    let field = rules.field(name);
 
+    if first && field.is_some_and(|field| field.origin() == Origin::Beyond) {
+        return Err(HeaderError::UnknownFirstField { line: Excerpt::of(line) });
+    }
     if field.is_none() {
-        if let Some(colon) = colon_mistake(line) {
+        if let Some(colon) = colon_mistake(line, rules) {
             return Err(colon);
         }
         if first {
-            return Err(Reason::UnknownFirstField { line: Excerpt::of(line) });
+            return Err(HeaderError::UnknownFirstField { line: Excerpt::of(line) });
         }
         let valid = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
         if name.is_empty() || !name.iter().all(valid) {
-            return Err(Reason::BadFieldName { name: Excerpt::of(name) });
+            return Err(HeaderError::BadFieldName { name: Excerpt::of(name) });
         }
     }
     if rules == Rules::Lenient {
         return Ok((field.filter(|_| !value.is_empty()), value));
     }
     if value.is_empty() {
-        return Err(Reason::NoValue { name: Excerpt::of(name) });
+        return Err(HeaderError::NoValue { name: Excerpt::of(name) });
     }
-    let is_allowed = match field {
-        Some(Field::SenderNickname) => str::from_utf8(value).is_ok(),
-        _ => value.is_ascii(),
+    let is_allowed = match field.map_or(Holds::Ascii, Field::holds) {
+        Holds::Utf8 => str::from_utf8(value).is_ok(),
+        Holds::Ascii => value.is_ascii(),
+        Holds::Any => true,
     };
     if !is_allowed {
-        return Err(Reason::NotAsciiInHeader { name: Excerpt::of(name) });
+        return Err(HeaderError::NotAscii { name: Excerpt::of(name) });
     }
     Ok((field, value))
 }
 
 /// The mistake of those who know HTTP: `Message-Type: chat`.
-fn colon_mistake(line: &[u8]) -> Option<Reason> {
+fn colon_mistake(line: &[u8], rules: Rules) -> Option<HeaderError> {
     let colon = line.iter().position(|&byte| byte == b':')?;
-    let field = Field::parse(trim_end(&line[..colon]))?;
-    Some(Reason::Colon {
+    let field = rules.field(trim_end(&line[..colon]))?;
+    Some(HeaderError::Colon {
         line: Excerpt::of(line),
         field,
         value: Excerpt::of(trim_start(&line[colon + 1..])),

@@ -1,24 +1,17 @@
-//! What the server sends: relays and responses, written for the server and read for clients (§2.2).
+//! What the server sends: relays, responses and notices, written for the server and read for clients (§2.2).
 //!
 //! Fields stand in the order of the draft's examples (§3), each as `Name value` and CR LF.
 
+use std::fmt::Display;
 use std::io::BufRead;
 
 use super::client_message::Inherited;
-use super::header::{self, Field, ReadError, Rules};
-use super::{MessageType, parse_number, push_number};
+use super::error::{HeaderError, MessageError};
+use super::field::{Field, MessageType, Status, parse_number, push_number};
+use super::header::{self, ReadError, Rules};
+use super::timestamp::Timestamp;
 use crate::ids::{FileId, MessageId, Uid};
-use crate::reason::{Excerpt, Reason};
-use crate::text::{Extension, Nickname};
-
-/// How a request went (§2.2.1.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// It was carried out.
-    Ok,
-    /// It was not; the body says why.
-    Error,
-}
+use crate::text::{Excerpt, Extension, FileName, Nickname};
 
 /// A chat as it is relayed to its receivers (§2.2.1.1).
 #[derive(Clone, Copy, Debug)]
@@ -49,29 +42,123 @@ pub enum Content<'a> {
     },
 }
 
+/// What a relay has more of in the extended form.
+#[derive(Clone, Copy, Debug)]
+pub struct Extra<'a> {
+    /// The name that its sharer gave to a file.
+    pub file_name: Option<&'a FileName>,
+    /// The place of a public message in the one order of them; `None` for a private one.
+    pub sequence: Option<u64>,
+    /// When the server accepted it.
+    pub time: Timestamp,
+}
+
 impl Relay<'_> {
-    /// Appends the relay to `out`, the body of a text included.
+    /// Appends the relay to `out`, the body of a text included, as the draft has it.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"Message-Type chat\r\n");
+        self.encode_with(None, out);
+    }
+
+    /// Appends the relay to `out` in the extended form, the body of a text included.
+    pub fn encode_extended(&self, extra: &Extra<'_>, out: &mut Vec<u8>) {
+        self.encode_with(Some(extra), out);
+    }
+
+    fn encode_with(&self, extra: Option<&Extra<'_>>, out: &mut Vec<u8>) {
+        push_text(Field::MessageType, MessageType::Chat.name(), out);
         if let Some(to) = self.to {
             push_field(Field::To, to.0, out);
         }
         push_field(Field::From, self.from.0, out);
         if let Some(nickname) = self.nickname {
-            out.extend_from_slice(b"Sender-Nickname ");
-            out.extend_from_slice(nickname.as_str().as_bytes());
-            out.extend_from_slice(b"\r\n");
+            push_text(Field::SenderNickname, nickname.as_str(), out);
+        }
+        if let Content::File { id, .. } = self.content {
+            push_field(Field::FileId, id.0, out);
+        }
+        if let Some(extra) = extra {
+            extra.encode(out);
         }
         match self.content {
             Content::Text(body) => {
                 push_content("text", body.len() as u64, out);
                 out.extend_from_slice(body);
             }
-            Content::File { id, extension, len } => {
-                push_field(Field::FileId, id.0, out);
-                push_content(extension.as_str(), len, out);
-            }
+            Content::File { extension, len, .. } => push_content(extension.as_str(), len, out),
         }
+    }
+}
+
+impl Extra<'_> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        if let Some(file_name) = self.file_name {
+            push_text(Field::FileName, file_name.as_str(), out);
+        }
+        if let Some(sequence) = self.sequence {
+            push_field(Field::Sequence, sequence, out);
+        }
+        push_text(Field::Time, &self.time.to_string(), out);
+    }
+}
+
+/// The `Message-Type` of a notice: the draft knows nothing of it, and no client sends it.
+const NOTICE: &str = "notice";
+
+/// Who has come, who has gone, and who has another nickname: told to extended clients alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Notice<'a> {
+    /// The client that it is about.
+    pub from: Uid,
+    /// That client's nickname; the old one, where it has set another.
+    pub nickname: &'a Nickname,
+    /// When it happened.
+    pub time: Timestamp,
+    /// What happened.
+    pub news: News<'a>,
+}
+
+impl Notice<'_> {
+    /// Appends the notice to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let body = self.news.body();
+        push_text(Field::MessageType, NOTICE, out);
+        push_field(Field::From, self.from.0, out);
+        push_text(Field::SenderNickname, self.nickname.as_str(), out);
+        push_text(Field::Time, &self.time.to_string(), out);
+        push_content("text", body.len() as u64, out);
+        out.extend_from_slice(body.as_bytes());
+    }
+}
+
+/// What a notice tells; its body is one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News<'a> {
+    /// The client has set its first nickname.
+    Joined,
+    /// The client has set this other nickname.
+    Nickname(&'a str),
+    /// The client has left, and how: a cause in the words of P4.
+    Left(&'a str),
+}
+
+impl<'a> News<'a> {
+    /// The body of the notice.
+    pub fn body(&self) -> String {
+        match self {
+            News::Joined => "joined\n".to_string(),
+            News::Nickname(nickname) => format!("nickname {nickname}\n"),
+            News::Left(cause) => format!("left: {cause}\n"),
+        }
+    }
+
+    /// Reads the body of a notice; `None` for one that is not known.
+    pub fn parse(body: &'a str) -> Option<News<'a>> {
+        let line = body.trim_end_matches(['\r', '\n']);
+        if line == "joined" {
+            return Some(News::Joined);
+        }
+        let nickname = line.strip_prefix("nickname ").map(News::Nickname);
+        nickname.or_else(|| line.strip_prefix("left: ").map(News::Left))
     }
 }
 
@@ -85,6 +172,8 @@ pub struct Response<'a> {
     /// The File-ID of a file just staged: the draft does not list it here, and without it the
     /// sharer would never learn it.
     pub file_id: Option<FileId>,
+    /// The name of a file that is fetched, for an extended client.
+    pub file_name: Option<&'a FileName>,
     /// What the body is: `text`, or a fetched file's extension.
     pub content_type: &'a str,
 }
@@ -92,21 +181,20 @@ pub struct Response<'a> {
 impl<'a> Response<'a> {
     /// An answer in text.
     pub fn text(status: Status, inherited: Inherited) -> Response<'a> {
-        Response { status, inherited, file_id: None, content_type: "text" }
+        Response { status, inherited, file_id: None, file_name: None, content_type: "text" }
     }
 
     /// Appends the header to `out`, for a body of `body_len` bytes to follow.
     pub fn encode_header(&self, body_len: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(match self.status {
-            Status::Ok => b"Status Ok\r\nMessage-Type ",
-            Status::Error => b"Status Error\r\nMessage-Type ",
-        });
+        push_text(Field::Status, self.status.name(), out);
         let message_type = self.inherited.message_type.map_or("unknown", MessageType::name);
-        out.extend_from_slice(message_type.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        push_text(Field::MessageType, message_type, out);
         push_field(Field::MessageId, self.inherited.id.0, out);
         if let Some(id) = self.file_id {
             push_field(Field::FileId, id.0, out);
+        }
+        if let Some(file_name) = self.file_name {
+            push_text(Field::FileName, file_name.as_str(), out);
         }
         push_content(self.content_type, body_len, out);
     }
@@ -119,7 +207,7 @@ impl<'a> Response<'a> {
 }
 
 /// Appends a refusal: `Status Error` with the reason as a line of text (§2.2.1.3).
-pub fn encode_refusal(inherited: Inherited, reason: &Reason, out: &mut Vec<u8>) {
+pub fn encode_refusal(inherited: Inherited, reason: &impl Display, out: &mut Vec<u8>) {
     let body = format!("{reason}\n");
     Response::text(Status::Error, inherited).encode(body.as_bytes(), out);
 }
@@ -131,13 +219,18 @@ fn push_field(field: Field, number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
+fn push_text(field: Field, value: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(field.name().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
 /// The two fields that end every header of the server, and its empty line.
 fn push_content(content_type: &str, len: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"Content-Type ");
-    out.extend_from_slice(content_type.as_bytes());
-    out.extend_from_slice(b"\r\nContent-Length ");
-    push_number(len, out);
-    out.extend_from_slice(b"\r\n\r\n");
+    push_text(Field::ContentType, content_type, out);
+    push_field(Field::ContentLength, len, out);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// The header of a server message as a client reads it; a body may follow in the stream.
@@ -147,7 +240,7 @@ fn push_content(content_type: &str, len: u64, out: &mut Vec<u8>) {
 pub enum ServerMessage {
     /// A text or a file from a client of the room (§2.2.1.1).
     Relay {
-        /// Whom a private message is for.
+        /// The receiver of a private message.
         to: Option<Uid>,
         /// The sender.
         from: Uid,
@@ -155,9 +248,31 @@ pub enum ServerMessage {
         nickname: Option<String>,
         /// Set where a file was shared: no body follows, and `len` is the file's size.
         file_id: Option<FileId>,
+        /// The name that its sharer gave to a file, as the server sent it; extended form.
+        file_name: Option<String>,
+        /// The place of a public message in the one order of them; extended form.
+        sequence: Option<u64>,
+        /// When the server accepted it; extended form.
+        time: Option<Timestamp>,
         /// What the text or the file is, as the server sent it.
         content_type: String,
         /// `Content-Length`.
+        len: u64,
+    },
+    /// Something about another client; the body says what ([`News`]).
+    Notice {
+        /// The client that it is about.
+        from: Uid,
+        /// That client's nickname, as the server sent it.
+        nickname: Option<String>,
+        /// When it happened.
+        time: Option<Timestamp>,
+        /// The length of the body in bytes, as declared.
+        len: u64,
+    },
+    /// A message of a type that is not known, to be skipped with its body.
+    Unknown {
+        /// The length of the body in bytes, as declared; 0 where nothing is.
         len: u64,
     },
     /// The answer to a request (§2.2.1.2).
@@ -168,6 +283,8 @@ pub enum ServerMessage {
         inherited: Inherited,
         /// The File-ID of a file just shared.
         file_id: Option<FileId>,
+        /// The name of a file that is fetched, as the server sent it; extended form.
+        file_name: Option<String>,
         /// What the body is, as the server sent it.
         content_type: String,
         /// The length of the body, in bytes, as declared.
@@ -180,7 +297,28 @@ impl ServerMessage {
     pub fn body_len(&self) -> u64 {
         match self {
             ServerMessage::Relay { file_id: Some(_), .. } => 0,
-            ServerMessage::Relay { len, .. } | ServerMessage::Response { len, .. } => *len,
+            ServerMessage::Relay { len, .. }
+            | ServerMessage::Response { len, .. }
+            | ServerMessage::Notice { len, .. }
+            | ServerMessage::Unknown { len } => *len,
+        }
+    }
+}
+
+/// The type of a message that is no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Known(MessageType),
+    Notice,
+    Unknown,
+}
+
+impl Kind {
+    fn parse(value: &[u8]) -> Kind {
+        match MessageType::parse(value) {
+            Some(message_type) => Kind::Known(message_type),
+            None if value.eq_ignore_ascii_case(NOTICE.as_bytes()) => Kind::Notice,
+            None => Kind::Unknown,
         }
     }
 }
@@ -188,81 +326,105 @@ impl ServerMessage {
 #[derive(Default)]
 struct Fields {
     status: Option<Status>,
-    message_type: Option<MessageType>,
+    kind: Option<Kind>,
     id: Option<u64>,
     to: Option<u64>,
     from: Option<u64>,
     nickname: Option<String>,
     file_id: Option<u64>,
+    file_name: Option<String>,
+    sequence: Option<u64>,
+    time: Option<Timestamp>,
     content_type: Option<String>,
     len: Option<u64>,
-    bad: Option<Reason>,
+    bad: Option<MessageError>,
 }
 
 impl Fields {
     fn take(&mut self, field: Field, value: &[u8]) {
-        let number = match field {
-            Field::MessageId => &mut self.id,
-            Field::To => &mut self.to,
-            Field::From => &mut self.from,
-            Field::FileId => &mut self.file_id,
-            Field::ContentLength => &mut self.len,
-            Field::Status => {
-                self.status = match value {
-                    _ if value.eq_ignore_ascii_case(b"ok") => Some(Status::Ok),
-                    _ if value.eq_ignore_ascii_case(b"error") => Some(Status::Error),
-                    _ => None,
-                };
-                return;
-            }
-            Field::MessageType => {
-                self.message_type = MessageType::parse(value);
-                return;
-            }
-            Field::SenderNickname => {
-                self.nickname = Some(String::from_utf8_lossy(value).into_owned());
-                return;
-            }
-            Field::ContentType => {
-                self.content_type = Some(String::from_utf8_lossy(value).into_owned());
-                return;
-            }
-        };
-        *number = parse_number(value);
-        if number.is_none() {
-            let value = Excerpt::of(value);
-            self.bad.get_or_insert(Reason::BadNumber { field, value });
+        let text = || Some(String::from_utf8_lossy(value).into_owned());
+        match field {
+            Field::Status => self.status = Status::parse(value),
+            Field::MessageType => self.kind = Some(Kind::parse(value)),
+            Field::MessageId => self.id = self.number(field, value),
+            Field::To => self.to = self.number(field, value),
+            Field::From => self.from = self.number(field, value),
+            Field::SenderNickname => self.nickname = text(),
+            Field::FileId => self.file_id = self.number(field, value),
+            Field::FileName => self.file_name = text(),
+            // Another server may mean something else by a field that the draft does not have.
+            Field::Sequence => self.sequence = parse_number(value),
+            Field::Time => self.time = Timestamp::parse(value),
+            Field::ContentType => self.content_type = text(),
+            Field::ContentLength => self.len = self.number(field, value),
         }
     }
 
-    fn finish(self, repeated: Option<Field>) -> Result<ServerMessage, Reason> {
+    fn number(&mut self, field: Field, value: &[u8]) -> Option<u64> {
+        let number = parse_number(value);
+        if number.is_none() {
+            let value = Excerpt::of(value);
+            self.bad.get_or_insert(MessageError::BadNumber { field, value });
+        }
+        number
+    }
+
+    fn finish(self, repeated: Option<Field>) -> Result<ServerMessage, MessageError> {
         if let Some(field) = repeated {
-            return Err(Reason::Repeated { field });
+            return Err(MessageError::Repeated { field });
         }
         if let Some(bad) = self.bad {
             return Err(bad);
         }
-        let missing = |field| Reason::Missing { field };
-        let content_type = self.content_type.unwrap_or_else(|| "text".to_string());
-        let file_id = self.file_id.map(FileId);
         if let Some(status) = self.status {
-            let id = MessageId(self.id.ok_or(missing(Field::MessageId))?);
-            let inherited = Inherited { message_type: self.message_type, id };
-            let len = self.len.unwrap_or(0);
-            return Ok(ServerMessage::Response { status, inherited, file_id, content_type, len });
+            return self.response(status);
         }
-        if self.message_type != Some(MessageType::Chat) {
-            return Err(missing(Field::Status));
+        match self.kind {
+            Some(Kind::Known(MessageType::Chat)) => self.relay(),
+            Some(Kind::Notice) => Ok(ServerMessage::Notice {
+                from: Uid(required(self.from, Field::From)?),
+                nickname: self.nickname,
+                time: self.time,
+                len: required(self.len, Field::ContentLength)?,
+            }),
+            Some(Kind::Unknown) => Ok(ServerMessage::Unknown { len: self.len.unwrap_or(0) }),
+            Some(Kind::Known(_)) | None => Err(MessageError::Missing { field: Field::Status }),
         }
-        Ok(ServerMessage::Relay {
-            to: self.to.map(Uid),
-            from: Uid(self.from.ok_or(missing(Field::From))?),
-            nickname: self.nickname,
-            file_id,
-            content_type,
-            len: self.len.ok_or(missing(Field::ContentLength))?,
+    }
+
+    fn response(self, status: Status) -> Result<ServerMessage, MessageError> {
+        let id = MessageId(required(self.id, Field::MessageId)?);
+        let message_type = match self.kind {
+            Some(Kind::Known(message_type)) => Some(message_type),
+            Some(Kind::Notice | Kind::Unknown) | None => None,
+        };
+        Ok(ServerMessage::Response {
+            status,
+            inherited: Inherited { message_type, id },
+            file_id: self.file_id.map(FileId),
+            file_name: self.file_name,
+            content_type: self.content_type.unwrap_or_else(|| "text".to_string()),
+            len: self.len.unwrap_or(0),
         })
     }
+
+    fn relay(self) -> Result<ServerMessage, MessageError> {
+        Ok(ServerMessage::Relay {
+            to: self.to.map(Uid),
+            from: Uid(required(self.from, Field::From)?),
+            nickname: self.nickname,
+            file_id: self.file_id.map(FileId),
+            file_name: self.file_name,
+            sequence: self.sequence,
+            time: self.time,
+            content_type: self.content_type.unwrap_or_else(|| "text".to_string()),
+            len: required(self.len, Field::ContentLength)?,
+        })
+    }
+}
+
+fn required(value: Option<u64>, field: Field) -> Result<u64, MessageError> {
+    value.ok_or(MessageError::Missing { field })
 }
 
 /// Reads the header of one server message (§2.2.1), for clients.
@@ -279,5 +441,8 @@ pub fn read_server_message<R: BufRead>(
     let read =
         header::read_header(input, line, Rules::Lenient, |field, value| fields.take(field, value))?;
     let Some(summary) = read else { return Ok(None) };
-    fields.finish(summary.repeated).map(Some).map_err(ReadError::Refused)
+    fields
+        .finish(summary.repeated)
+        .map(Some)
+        .map_err(|error| ReadError::Refused(HeaderError::BadServerMessage(error)))
 }

@@ -1,17 +1,18 @@
-//! The grammar in tables, each case read whole and again in pieces; and as properties: what is
-//! encoded decodes to itself, and no input makes a reader panic or hold more than its limits.
+//! The grammar in tables, each case read whole and again in pieces; what the server writes; and in
+//! `properties`: what is encoded decodes to itself, and no input makes a reader panic or hold more
+//! than its limits.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use proptest::prelude::*;
-
 use super::client_message::{encode_client_message, parse_file_id, read_client_message};
-use super::header::{LINE_LIMIT, LINES_LIMIT};
-use super::server_message::{encode_refusal, read_server_message};
+use super::field::{LINE_LIMIT, LINES_LIMIT};
 use super::*;
 use crate::ids::{FileId, MessageId, Uid};
-use crate::reason::{Excerpt, Reason};
-use crate::text::{Charset, Nickname};
+use crate::text::{Charset, Excerpt, Nickname};
+
+mod file_name;
+mod properties;
+mod server_message;
 
 /// Hands out its bytes in pieces of the given sizes, one after the other and again.
 struct Pieces<'a> {
@@ -39,36 +40,43 @@ fn in_pieces(bytes: &[u8], sizes: Vec<usize>) -> impl BufRead + '_ {
 #[derive(Debug, PartialEq)]
 enum Read1 {
     Message(ClientMessage),
-    Refused(Reason, Inherited, u64),
-    Fatal(Reason, Inherited),
+    Refused(MessageError, Inherited, u64),
+    Fatal(HeaderError, Inherited),
     Ended(Inherited),
     Nothing,
 }
 
-fn read_one(input: &mut impl BufRead) -> Read1 {
+fn read_one(input: &mut impl BufRead, accepts: Accepts) -> Read1 {
     let mut line = Vec::new();
-    let read = read_client_message(input, &mut line);
+    let read = read_client_message(input, &mut line, accepts);
     assert!(line.capacity() <= 4 * LINE_LIMIT, "the line buffer holds {}", line.capacity());
     match read {
         Ok(Some(Parsed::Message(message))) => Read1::Message(message),
-        Ok(Some(Parsed::Refused { reason, inherited, body_len })) => {
-            assert!(!reason.is_fatal(), "{reason}");
-            Read1::Refused(reason, inherited, body_len)
+        Ok(Some(Parsed::Refused { error, inherited, body_len })) => {
+            Read1::Refused(error, inherited, body_len)
         }
         Ok(None) => Read1::Nothing,
-        Err(Fault { error: ReadError::Refused(reason), inherited }) => {
-            assert!(reason.is_fatal(), "{reason}");
-            Read1::Fatal(reason, inherited)
+        Err(Fault { error: ReadError::Refused(error), inherited }) => {
+            Read1::Fatal(error, inherited)
         }
         Err(Fault { error: ReadError::Ended, inherited }) => Read1::Ended(inherited),
         Err(fault) => panic!("{fault:?}"),
     }
 }
 
-/// Reads `input` whole, byte by byte and in odd pieces; each time `expected` must come out.
+const DRAFT: Accepts = Accepts { extensions: Extensions::Off, charset: Charset::Utf8 };
+const EXTENDED: Accepts = Accepts { extensions: Extensions::On, charset: Charset::Utf8 };
+
+/// Reads `input` as any server does: see [`check_with`].
 fn check(input: &[u8], expected: &Read1) {
+    check_with(DRAFT, input, expected);
+    check_with(EXTENDED, input, expected);
+}
+
+/// Reads `input` whole, byte by byte and in odd pieces; each time `expected` must come out.
+fn check_with(accepts: Accepts, input: &[u8], expected: &Read1) {
     for sizes in [vec![usize::MAX], vec![1], vec![3, 1, 7]] {
-        let got = read_one(&mut in_pieces(input, sizes.clone()));
+        let got = read_one(&mut in_pieces(input, sizes.clone()), accepts);
         assert_eq!(&got, expected, "in pieces of {sizes:?}: {}", input.escape_ascii());
     }
 }
@@ -86,45 +94,8 @@ fn message(request: Request, message_type: MessageType, id: u64, body_len: u64) 
 
 fn chat(to: Option<u64>, content_type: &str, id: u64, body_len: u64) -> Read1 {
     let content_type = ContentType::parse(content_type.as_bytes()).unwrap();
-    let chat = Chat { to: to.map(Uid), content_type };
+    let chat = Chat { to: to.map(Uid), content_type, file_name: None };
     message(Request::Chat(chat), MessageType::Chat, id, body_len)
-}
-
-#[test]
-fn numbers_are_decimal_digits_up_to_the_largest_u64() {
-    let check = |input: &str, expected: Option<u64>| {
-        assert_eq!(parse_number(input.as_bytes()), expected, "{input:?}");
-    };
-    check("0", Some(0));
-    check("22", Some(22));
-    check("007", Some(7));
-    check("18446744073709551615", Some(u64::MAX));
-    check("00000000000000000000000018446744073709551615", Some(u64::MAX));
-    check("18446744073709551616", None);
-    check("99999999999999999999999", None);
-    check("", None);
-    check("+1", None);
-    check("-1", None);
-    check("1 2", None);
-    check("0x10", None);
-    check("1.0", None);
-}
-
-#[test]
-fn a_written_number_has_no_leading_zeros() {
-    for number in [0, 7, 10, 99, 100, 9527, u64::MAX] {
-        let mut out = Vec::new();
-        push_number(number, &mut out);
-        assert_eq!(out, number.to_string().into_bytes());
-    }
-}
-
-#[test]
-fn message_types_are_read_in_any_case() {
-    assert_eq!(MessageType::parse(b"cHaT"), Some(MessageType::Chat));
-    assert_eq!(MessageType::parse(b"BYE"), Some(MessageType::Bye));
-    assert_eq!(MessageType::parse(b"chat "), None);
-    assert_eq!(MessageType::parse(b"unknown"), None);
 }
 
 #[test]
@@ -194,7 +165,7 @@ fn bye_is_honoured_whatever_else_is_wrong_with_it() {
     check(
         b"Message-Type bye\nMessage-ID 1\nContent-Length x\n\n",
         &Read1::Fatal(
-            Reason::BadLength { value: Excerpt::of(b"x") },
+            HeaderError::BadLength { value: Excerpt::of(b"x") },
             inherited(MessageType::Bye, 1),
         ),
     );
@@ -204,40 +175,40 @@ fn bye_is_honoured_whatever_else_is_wrong_with_it() {
 #[test]
 fn what_is_wrong_with_a_well_formed_header_is_recoverable() {
     let of_chat = inherited(MessageType::Chat, 5);
-    let cases: [(&str, Reason, Inherited, u64); 13] = [
+    let cases: [(&str, MessageError, Inherited, u64); 13] = [
         (
             "Message-Type shout\nMessage-ID 5\nContent-Length 3\n\n",
-            Reason::UnknownType { value: Excerpt::of(b"shout") },
+            MessageError::UnknownType { value: Excerpt::of(b"shout") },
             Inherited { message_type: None, id: MessageId(5) },
             3,
         ),
         (
             "Message-ID 5\nContent-Length 3\n\n",
-            Reason::Missing { field: Field::MessageType },
+            MessageError::Missing { field: Field::MessageType },
             Inherited { message_type: None, id: MessageId(5) },
             3,
         ),
         (
             "Message-Type chat\nContent-Length 3\n\n",
-            Reason::Missing { field: Field::MessageId },
+            MessageError::Missing { field: Field::MessageId },
             inherited(MessageType::Chat, 0),
             3,
         ),
         (
             "Message-Type query\n\n",
-            Reason::Missing { field: Field::MessageId },
+            MessageError::Missing { field: Field::MessageId },
             inherited(MessageType::Query, 0),
             0,
         ),
         (
             "Message-Type chat\nMessage-ID -5\nContent-Length 3\n\n",
-            Reason::BadNumber { field: Field::MessageId, value: Excerpt::of(b"-5") },
+            MessageError::BadNumber { field: Field::MessageId, value: Excerpt::of(b"-5") },
             inherited(MessageType::Chat, 0),
             3,
         ),
         (
             "Message-Type chat\nMessage-ID 18446744073709551616\nContent-Length 3\n\n",
-            Reason::BadNumber {
+            MessageError::BadNumber {
                 field: Field::MessageId,
                 value: Excerpt::of(b"18446744073709551616"),
             },
@@ -246,43 +217,43 @@ fn what_is_wrong_with_a_well_formed_header_is_recoverable() {
         ),
         (
             "Message-Type chat\nMessage-ID 5\nTo Tom\nContent-Length 3\n\n",
-            Reason::BadNumber { field: Field::To, value: Excerpt::of(b"Tom") },
+            MessageError::BadNumber { field: Field::To, value: Excerpt::of(b"Tom") },
             of_chat,
             3,
         ),
         (
             "Message-Type chat\nMessage-ID 5\nTo 1 2\nContent-Length 3\n\n",
-            Reason::BadNumber { field: Field::To, value: Excerpt::of(b"1 2") },
+            MessageError::BadNumber { field: Field::To, value: Excerpt::of(b"1 2") },
             of_chat,
             3,
         ),
         (
             "Message-Type chat\nMessage-ID 5\nContent-Type a/b\nContent-Length 3\n\n",
-            Reason::BadContentType { value: Excerpt::of(b"a/b") },
+            MessageError::BadContentType { value: Excerpt::of(b"a/b") },
             of_chat,
             3,
         ),
         (
             "Message-Type chat\nMessage-ID 5\nMessage-ID 6\nContent-Length 3\n\n",
-            Reason::Repeated { field: Field::MessageId },
+            MessageError::Repeated { field: Field::MessageId },
             of_chat,
             3,
         ),
         (
             "Message-Type chat\nMessage-Type query\nMessage-ID 5\nContent-Length 3\n\n",
-            Reason::Repeated { field: Field::MessageType },
+            MessageError::Repeated { field: Field::MessageType },
             of_chat,
             3,
         ),
         (
             "Message-Type query\nMessage-ID 5\nFrom 1\nfrom 1\n\n",
-            Reason::Repeated { field: Field::From },
+            MessageError::Repeated { field: Field::From },
             inherited(MessageType::Query, 5),
             0,
         ),
         (
             "Message-Type chat\nMessage-ID 5\nTo 1\nTo x\nContent-Length 18446744073709551615\n\n",
-            Reason::Repeated { field: Field::To },
+            MessageError::Repeated { field: Field::To },
             of_chat,
             u64::MAX,
         ),
@@ -296,44 +267,48 @@ fn what_is_wrong_with_a_well_formed_header_is_recoverable() {
 fn a_header_that_leaves_the_end_unknown_is_fatal() {
     let of_chat = inherited(MessageType::Chat, 5);
     let begun = "Message-Type chat\nMessage-ID 5\n";
-    let no_length = |message_type| Reason::NoLength { message_type };
-    let first = |line: &[u8]| Reason::UnknownFirstField { line: Excerpt::of(line) };
-    let cases: [(&[u8], Reason, Inherited); 14] = [
+    let no_length = |message_type| HeaderError::NoLength { message_type };
+    let first = |line: &[u8]| HeaderError::UnknownFirstField { line: Excerpt::of(line) };
+    let cases: [(&[u8], HeaderError, Inherited); 14] = [
         (b"\n", no_length(MessageType::Chat), of_chat),
-        (b"Content-Length x\n\n", Reason::BadLength { value: Excerpt::of(b"x") }, of_chat),
+        (b"Content-Length x\n\n", HeaderError::BadLength { value: Excerpt::of(b"x") }, of_chat),
         (
             b"Content-Length 18446744073709551616\n\n",
-            Reason::BadLength { value: Excerpt::of(b"18446744073709551616") },
+            HeaderError::BadLength { value: Excerpt::of(b"18446744073709551616") },
             of_chat,
         ),
-        (b"Content-Length 1\nContent-Length 1\n\n", Reason::RepeatedLength, of_chat),
-        (b"Content-Length\n", Reason::NoValue { name: Excerpt::of(b"Content-Length") }, of_chat),
-        (b"Colour \t \n", Reason::NoValue { name: Excerpt::of(b"Colour") }, of_chat),
-        (b"Host: example\n", Reason::BadFieldName { name: Excerpt::of(b"Host:") }, of_chat),
-        (b"a_b c\n", Reason::BadFieldName { name: Excerpt::of(b"a_b") }, of_chat),
-        (b" To 1\n", Reason::BadFieldName { name: Excerpt::of(b"") }, of_chat),
-        (b"X a\x07b\n", Reason::ControlInHeader { byte: 7 }, of_chat),
-        (b"X a\rb\n", Reason::ControlInHeader { byte: b'\r' }, of_chat),
-        (b"X a\x7fb\n", Reason::ControlInHeader { byte: 0x7f }, of_chat),
-        (b"X \xc3\xa9\n", Reason::NotAsciiInHeader { name: Excerpt::of(b"X") }, of_chat),
+        (b"Content-Length 1\nContent-Length 1\n\n", HeaderError::RepeatedLength, of_chat),
+        (
+            b"Content-Length\n",
+            HeaderError::NoValue { name: Excerpt::of(b"Content-Length") },
+            of_chat,
+        ),
+        (b"Colour \t \n", HeaderError::NoValue { name: Excerpt::of(b"Colour") }, of_chat),
+        (b"Host: example\n", HeaderError::BadFieldName { name: Excerpt::of(b"Host:") }, of_chat),
+        (b"a_b c\n", HeaderError::BadFieldName { name: Excerpt::of(b"a_b") }, of_chat),
+        (b" To 1\n", HeaderError::BadFieldName { name: Excerpt::of(b"") }, of_chat),
+        (b"X a\x07b\n", HeaderError::Control { byte: 7 }, of_chat),
+        (b"X a\rb\n", HeaderError::Control { byte: b'\r' }, of_chat),
+        (b"X a\x7fb\n", HeaderError::Control { byte: 0x7f }, of_chat),
+        (b"X \xc3\xa9\n", HeaderError::NotAscii { name: Excerpt::of(b"X") }, of_chat),
         (
             b"Sender-Nickname \xff\n",
-            Reason::NotAsciiInHeader { name: Excerpt::of(b"Sender-Nickname") },
+            HeaderError::NotAscii { name: Excerpt::of(b"Sender-Nickname") },
             of_chat,
         ),
     ];
     for (rest, reason, inherited) in cases {
         check(&[begun.as_bytes(), rest].concat(), &Read1::Fatal(reason, inherited));
     }
-    let first_cases: [(&[u8], Reason); 8] = [
+    let first_cases: [(&[u8], HeaderError); 8] = [
         (b"hello\n", first(b"hello")),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", first(b"GET / HTTP/1.1")),
         (b"Colour blue\n", first(b"Colour blue")),
         (b"u?Message-Type chat\n", first(b"u?Message-Type chat")),
-        (b"Message-Type\n", Reason::NoValue { name: Excerpt::of(b"Message-Type") }),
+        (b"Message-Type\n", HeaderError::NoValue { name: Excerpt::of(b"Message-Type") }),
         (
             b"Message-Type: chat\n",
-            Reason::Colon {
+            HeaderError::Colon {
                 line: Excerpt::of(b"Message-Type: chat"),
                 field: Field::MessageType,
                 value: Excerpt::of(b"chat"),
@@ -341,18 +316,18 @@ fn a_header_that_leaves_the_end_unknown_is_fatal() {
         ),
         (
             b"message-id:7\n",
-            Reason::Colon {
+            HeaderError::Colon {
                 line: Excerpt::of(b"message-id:7"),
                 field: Field::MessageId,
                 value: Excerpt::of(b"7"),
             },
         ),
-        (b"To 1\n\n", Reason::NoTypeNoLength),
+        (b"To 1\n\n", HeaderError::NoTypeNoLength),
     ];
     for (input, reason) in first_cases {
         check(input, &Read1::Fatal(reason, UNKNOWN));
     }
-    let shout = Reason::UnknownTypeNoLength { value: Excerpt::of(b"shout") };
+    let shout = HeaderError::UnknownTypeNoLength { value: Excerpt::of(b"shout") };
     check(b"Message-Type shout\n\n", &Read1::Fatal(shout, UNKNOWN));
     check(
         b"Message-Type fetch\n\n",
@@ -363,7 +338,7 @@ fn a_header_that_leaves_the_end_unknown_is_fatal() {
         &Read1::Fatal(no_length(MessageType::Nickname), inherited(MessageType::Nickname, 0)),
     );
     // Noise is told before its linefeed comes.
-    check(b"\x16\x03\x01\x02", &Read1::Fatal(Reason::ControlInHeader { byte: 0x16 }, UNKNOWN));
+    check(b"\x16\x03\x01\x02", &Read1::Fatal(HeaderError::Control { byte: 0x16 }, UNKNOWN));
 }
 
 #[test]
@@ -376,10 +351,10 @@ fn headers_are_limited_in_lines_and_in_bytes_a_line() {
     let of_query = inherited(MessageType::Query, 0);
     check(&line_of(LINE_LIMIT, "\n"), &query);
     check(&line_of(LINE_LIMIT, "\r\n"), &query);
-    check(&line_of(LINE_LIMIT + 1, "\n"), &Read1::Fatal(Reason::LineTooLong, of_query));
-    check(&line_of(LINE_LIMIT + 1, "\r\n"), &Read1::Fatal(Reason::LineTooLong, of_query));
-    check(&line_of(LINE_LIMIT, " \r\n"), &Read1::Fatal(Reason::LineTooLong, of_query));
-    check(&line_of(50_000, ""), &Read1::Fatal(Reason::LineTooLong, of_query));
+    check(&line_of(LINE_LIMIT + 1, "\n"), &Read1::Fatal(HeaderError::LineTooLong, of_query));
+    check(&line_of(LINE_LIMIT + 1, "\r\n"), &Read1::Fatal(HeaderError::LineTooLong, of_query));
+    check(&line_of(LINE_LIMIT, " \r\n"), &Read1::Fatal(HeaderError::LineTooLong, of_query));
+    check(&line_of(50_000, ""), &Read1::Fatal(HeaderError::LineTooLong, of_query));
 
     let lines = |unknown: usize| {
         let unknown = "X 1\n".repeat(unknown);
@@ -387,7 +362,7 @@ fn headers_are_limited_in_lines_and_in_bytes_a_line() {
     };
     let of_query = inherited(MessageType::Query, 1);
     check(&lines(LINES_LIMIT - 2), &query);
-    check(&lines(LINES_LIMIT - 1), &Read1::Fatal(Reason::TooManyLines, of_query));
+    check(&lines(LINES_LIMIT - 1), &Read1::Fatal(HeaderError::TooManyLines, of_query));
 }
 
 #[test]
@@ -414,7 +389,7 @@ fn silence_between_messages_is_told_from_silence_inside_one() {
     }
     for (sent, expected) in [("", false), ("\n\r\n", false), ("M", true), ("To 1\n", true)] {
         let mut input = BufReader::new(Silent(sent.as_bytes()));
-        match read_client_message(&mut input, &mut Vec::new()) {
+        match read_client_message(&mut input, &mut Vec::new(), EXTENDED) {
             Err(Fault { error: ReadError::TimedOut { inside }, .. }) => {
                 assert_eq!(inside, expected, "{sent:?}");
             }
@@ -432,7 +407,7 @@ fn a_dead_connection_is_not_taken_for_a_silent_one() {
             Err(io::ErrorKind::TimedOut.into())
         }
     }
-    match read_client_message(&mut BufReader::new(Dead), &mut Vec::new()) {
+    match read_client_message(&mut BufReader::new(Dead), &mut Vec::new(), EXTENDED) {
         Err(Fault { error: ReadError::Failed(_), .. }) => {}
         other => panic!("{other:?}"),
     }
@@ -443,165 +418,6 @@ fn file_ids_are_digits_with_white_space_around() {
     assert_eq!(parse_file_id(b" 10\r\n"), Ok(FileId(10)));
     for body in [&b""[..], b"x", b"1 2", b"-1"] {
         let value = Excerpt::of(body);
-        assert_eq!(parse_file_id(body), Err(Reason::BadFileId { value }));
-    }
-}
-
-#[test]
-fn server_messages_are_written_as_the_draft_shows_them() {
-    let tom = Nickname::parse(b"Tom", Charset::Utf8).unwrap();
-    let jpg = ContentType::parse(b"jpg").unwrap();
-    let ContentType::File(jpg) = jpg else { panic!("{jpg:?}") };
-    let encoded = |relay: Relay<'_>| {
-        let mut out = Vec::new();
-        relay.encode(&mut out);
-        String::from_utf8(out).unwrap()
-    };
-    let text = Content::Text(b"How are you?");
-    let file = Content::File { id: FileId(10), extension: &jpg, len: 3000 };
-    assert_eq!(
-        encoded(Relay { to: None, from: Uid(9527), nickname: Some(&tom), content: text }),
-        "Message-Type chat\r\nFrom 9527\r\nSender-Nickname Tom\r\nContent-Type text\r\n\
-         Content-Length 12\r\n\r\nHow are you?"
-    );
-    assert_eq!(
-        encoded(Relay { to: Some(Uid(12)), from: Uid(7), nickname: None, content: file }),
-        "Message-Type chat\r\nTo 12\r\nFrom 7\r\nFile-ID 10\r\nContent-Type jpg\r\n\
-         Content-Length 3000\r\n\r\n"
-    );
-    let response = Response {
-        file_id: Some(FileId(10)),
-        ..Response::text(Status::Ok, inherited(MessageType::Chat, 25))
-    };
-    let mut out = Vec::new();
-    response.encode(b"", &mut out);
-    assert_eq!(
-        String::from_utf8(out).unwrap(),
-        "Status Ok\r\nMessage-Type chat\r\nMessage-ID 25\r\nFile-ID 10\r\nContent-Type text\r\n\
-         Content-Length 0\r\n\r\n"
-    );
-    let mut out = Vec::new();
-    encode_refusal(UNKNOWN, &Reason::TooManyLines, &mut out);
-    assert!(out.starts_with(b"Status Error\r\nMessage-Type unknown\r\nMessage-ID 0\r\n"));
-    assert!(out.ends_with(b"\n"));
-}
-
-fn any_content_type() -> impl Strategy<Value = ContentType> {
-    prop_oneof![
-        Just(ContentType::Text),
-        "[A-Za-z0-9_+-]{1,10}(\\.[A-Za-z0-9_+-]{1,5}){0,3}".prop_filter_map("text", |value| {
-            ContentType::parse(value.as_bytes()).filter(|parsed| *parsed != ContentType::Text)
-        }),
-    ]
-}
-
-fn any_client_message() -> impl Strategy<Value = ClientMessage> {
-    let chat = (proptest::option::of(any::<u64>()), any_content_type())
-        .prop_map(|(to, content_type)| Request::Chat(Chat { to: to.map(Uid), content_type }));
-    let request = prop_oneof![
-        (chat, Just(MessageType::Chat)),
-        Just((Request::Query, MessageType::Query)),
-        Just((Request::Fetch, MessageType::Fetch)),
-        Just((Request::Nickname, MessageType::Nickname)),
-        Just((Request::Bye, MessageType::Bye)),
-    ];
-    (request, any::<u64>(), any::<u64>()).prop_map(|((request, message_type), id, body_len)| {
-        ClientMessage { request, inherited: inherited(message_type, id), body_len }
-    })
-}
-
-proptest! {
-    #[test]
-    fn a_client_message_decodes_to_itself(
-        message in any_client_message(),
-        sizes in proptest::collection::vec(1usize..40, 1..8),
-    ) {
-        let mut encoded = Vec::new();
-        encode_client_message(&message, &mut encoded);
-        prop_assert_eq!(read_one(&mut in_pieces(&encoded, sizes)), Read1::Message(message));
-    }
-
-    #[test]
-    fn a_relay_decodes_to_itself(
-        to in proptest::option::of(any::<u64>()),
-        from in any::<u64>(),
-        nickname in proptest::option::of("[^\\p{C}\\s]{1,8}( [^\\p{C}\\s]{1,8})?"),
-        content_type in any_content_type(),
-        file_id in any::<u64>(),
-        body in proptest::collection::vec(any::<u8>(), 0..300),
-        sizes in proptest::collection::vec(1usize..40, 1..8),
-    ) {
-        let nickname = nickname.and_then(|name| Nickname::parse(name.as_bytes(), Charset::Utf8).ok());
-        let (content, is_file) = match &content_type {
-            ContentType::Text => (Content::Text(&body), false),
-            ContentType::File(extension) => {
-                (Content::File { id: FileId(file_id), extension, len: body.len() as u64 }, true)
-            }
-        };
-        let to = to.map(Uid);
-        let mut encoded = Vec::new();
-        Relay { to, from: Uid(from), nickname: nickname.as_ref(), content }.encode(&mut encoded);
-        let mut input = in_pieces(&encoded, sizes);
-        let expected = ServerMessage::Relay {
-            to,
-            from: Uid(from),
-            nickname: nickname.map(|name| name.as_str().to_string()),
-            file_id: is_file.then_some(FileId(file_id)),
-            content_type: content_type.as_str().to_string(),
-            len: body.len() as u64,
-        };
-        let got = read_server_message(&mut input, &mut Vec::new()).unwrap().unwrap();
-        prop_assert_eq!(got.body_len(), if is_file { 0 } else { body.len() as u64 });
-        prop_assert_eq!(got, expected);
-        let mut rest = Vec::new();
-        input.read_to_end(&mut rest).unwrap();
-        prop_assert_eq!(rest, if is_file { Vec::new() } else { body });
-    }
-
-    #[test]
-    fn a_response_decodes_to_itself(
-        ok in any::<bool>(),
-        message_type in proptest::sample::select(vec![
-            None, Some(MessageType::Chat), Some(MessageType::Query), Some(MessageType::Fetch),
-            Some(MessageType::Nickname),
-        ]),
-        id in any::<u64>(),
-        file_id in proptest::option::of(any::<u64>()),
-        content_type in any_content_type(),
-        body in proptest::collection::vec(any::<u8>(), 0..300),
-        sizes in proptest::collection::vec(1usize..40, 1..8),
-    ) {
-        let status = if ok { Status::Ok } else { Status::Error };
-        let inherited = Inherited { message_type, id: MessageId(id) };
-        let file_id = file_id.map(FileId);
-        let mut encoded = Vec::new();
-        Response { status, inherited, file_id, content_type: content_type.as_str() }
-            .encode(&body, &mut encoded);
-        let mut input = in_pieces(&encoded, sizes);
-        let got = read_server_message(&mut input, &mut Vec::new()).unwrap().unwrap();
-        let len = body.len() as u64;
-        let content_type = content_type.as_str().to_string();
-        prop_assert_eq!(got, ServerMessage::Response { status, inherited, file_id, content_type, len });
-    }
-
-    #[test]
-    fn no_bytes_make_a_reader_panic_or_read_differently_in_pieces(
-        bytes in proptest::collection::vec(
-            prop_oneof![
-                any::<u8>().prop_map(|byte| vec![byte]),
-                proptest::sample::select(vec![
-                    "Message-Type ", "Message-ID ", "Content-Length ", "To ", "Status Ok", "chat",
-                    "query", "\n", "\r\n", "1", ":", " ",
-                ]).prop_map(|token| token.as_bytes().to_vec()),
-            ],
-            0..200,
-        ),
-        sizes in proptest::collection::vec(1usize..40, 1..8),
-    ) {
-        let bytes = bytes.concat();
-        let whole = read_one(&mut &bytes[..]);
-        prop_assert_eq!(read_one(&mut in_pieces(&bytes, sizes.clone())), whole);
-        // Reading a server message from the same bytes must end as well, one way or the other.
-        let _ = read_server_message(&mut in_pieces(&bytes, sizes), &mut Vec::new());
+        assert_eq!(parse_file_id(body), Err(MessageError::BadFileId { value }));
     }
 }

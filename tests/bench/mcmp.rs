@@ -43,11 +43,11 @@ pub(crate) fn encode(request: Request, id: u64, body_len: usize, out: &mut Vec<u
 /// Asks to share a file with everybody.
 pub(crate) fn share(extension: &str) -> Request {
     let extension = Extension::parse(extension.as_bytes()).expect("an extension of ours");
-    Request::Chat(Chat { to: None, content_type: ContentType::File(extension) })
+    Request::Chat(Chat { to: None, content_type: ContentType::File(extension), file_name: None })
 }
 
 fn chat(to: Option<Uid>, sender: usize, number: u32, out: &mut Vec<u8>) {
-    let request = Request::Chat(Chat { to, content_type: ContentType::Text });
+    let request = Request::Chat(Chat { to, content_type: ContentType::Text, file_name: None });
     encode(request, number.into(), text::LEN, out);
     text::write(sender, number, out);
 }

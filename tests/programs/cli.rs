@@ -174,7 +174,10 @@ fn one_client_too_many_gets_an_error_and_is_closed() {
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].field("Message-Type"), "unknown");
     assert_eq!(refused[0].number("Message-ID"), 0);
-    assert_eq!(refused[0].reason(), "the room is full: 2 clients are connected; try again later");
+    assert_eq!(
+        refused[0].reason(),
+        "the room is full: 2 clients are connected; try again later; the connection is closed"
+    );
     // Nobody else noticed, no UID was used, and there is room again once somebody has left.
     let uid = second.uid;
     second.bye();
@@ -212,7 +215,8 @@ fn clients_of_one_address_are_limited_by_themselves() {
     let mut first = Peer::connect_from("127.0.0.1", server.address);
     assert_eq!(first.uids(), [1]);
     let refused = Peer::connect_from("127.0.0.1", server.address).messages_to_end();
-    let expected = "1 clients are connected from your address, which is the limit; try again later";
+    let expected = "1 clients are connected from your address, which is the limit; \
+                    try again later; the connection is closed";
     assert_eq!(refused[0].reason(), expected);
     let mut other = Peer::connect_from("127.0.0.2", server.address);
     assert_eq!(other.uids(), [1, 2]);

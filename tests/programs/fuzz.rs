@@ -1,9 +1,13 @@
 //! What fuzzing has kept, through the fuzz targets themselves.
 
+#[path = "../fuzz/targets/frames.rs"]
+mod frames;
 #[path = "../fuzz/targets/names.rs"]
 mod names;
 #[path = "../fuzz/targets/reader.rs"]
 mod reader;
+#[path = "../fuzz/targets/request.rs"]
+mod request;
 #[path = "../fuzz/targets/session.rs"]
 mod session;
 
@@ -37,4 +41,14 @@ fn names_that_fuzzing_has_kept_harm_no_stage() {
 #[test]
 fn strangers_that_fuzzing_has_kept_harm_no_conversation() {
     replay("session", session::run);
+}
+
+#[test]
+fn requests_that_fuzzing_has_kept_are_decided_the_same_in_every_split() {
+    replay("request", request::run);
+}
+
+#[test]
+fn frames_that_fuzzing_has_kept_are_read_as_by_a_naive_reader() {
+    replay("frames", frames::run);
 }

@@ -4,6 +4,8 @@ mod broken;
 mod fetching;
 mod memory;
 mod stalled;
+mod storm;
+mod typing;
 
 use std::io::Write;
 use std::ops::Range;

@@ -80,61 +80,63 @@ const CLIENT_HELLO: &[u8] =
       \x70\x51\x20\x6c\x8a\x66\xe2\x4b\x1c\x9f\x99\x0d\x54\x47\x05\x3f\x8e\x91\x20\x11\x22\x33\x44\
       \x00\x20\x4a\x4a\x13\x01\x13\x02\x13\x03\xc0\x2b\xc0\x2f\x01\x00\x01\x93\x00\x00\x00\x10";
 
+/// The reason, behind what is quoted, where a message does not begin with a field of the draft.
+macro_rules! does_not_begin {
+    () => {
+        " does not begin a message: expected header lines such as Message-Type chat, Message-ID 1 \
+         and Content-Length 5, then an empty line, then the 5 bytes hello; if these are stray bytes \
+         after a body, the last Content-Length was too small; the connection is closed"
+    };
+}
+
 /// Names each, what it sends, and the reason that it gets before the connection is closed.
 const FATAL: [(&str, &[u8], &str); 10] = [
-    (
-        "HTTP GET",
-        GET.as_bytes(),
-        "\"GET / HTTP/1.1\" does not begin a message: expected a field such as Message-Type; \
-         if these are stray bytes after a body, the last Content-Length was too small",
-    ),
-    (
-        "HTTP POST",
-        POST.as_bytes(),
-        "\"POST / HTTP/1.1\" does not begin a message: expected a field such as Message-Type; \
-         if these are stray bytes after a body, the last Content-Length was too small",
-    ),
+    ("HTTP GET", GET.as_bytes(), concat!("\"GET / HTTP/1.1\"", does_not_begin!())),
+    ("HTTP POST", POST.as_bytes(), concat!("\"POST / HTTP/1.1\"", does_not_begin!())),
     (
         "HTTP/2",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
-        "\"PRI * HTTP/2.0\" does not begin a message: expected a field such as Message-Type; \
-         if these are stray bytes after a body, the last Content-Length was too small",
+        concat!("\"PRI * HTTP/2.0\"", does_not_begin!()),
     ),
-    ("TLS", CLIENT_HELLO, "control character 0x16 in the header: only printable ASCII is allowed"),
+    (
+        "TLS",
+        CLIENT_HELLO,
+        "control character 0x16 in the header: only printable ASCII is allowed; \
+         the connection is closed",
+    ),
     (
         "SSH",
         b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n",
-        "\"SSH-2.0-OpenSSH_9.2p1 Debian-2+d...\" does not begin a message: expected a field such as \
-         Message-Type; if these are stray bytes after a body, the last Content-Length was too small",
+        concat!("\"SSH-2.0-OpenSSH_9.2p1 Debian-2+d...\"", does_not_begin!()),
     ),
     (
         "SMTP, a client",
         b"EHLO mail.example.com\r\n",
-        "\"EHLO mail.example.com\" does not begin a message: expected a field such as Message-Type; \
-         if these are stray bytes after a body, the last Content-Length was too small",
+        concat!("\"EHLO mail.example.com\"", does_not_begin!()),
     ),
     (
         "SMTP, a server",
         b"220 mail.example.com ESMTP Postfix\r\n",
-        "\"220 mail.example.com ESMTP Postf...\" does not begin a message: expected a field such as \
-         Message-Type; if these are stray bytes after a body, the last Content-Length was too small",
+        concat!("\"220 mail.example.com ESMTP Postf...\"", does_not_begin!()),
     ),
     (
         "SMB",
         b"\0\0\0\x54\xffSMBr\0\0\0\0\x18\x01\x28",
-        "control character 0x00 in the header: only printable ASCII is allowed",
+        "control character 0x00 in the header: only printable ASCII is allowed; \
+         the connection is closed",
     ),
     (
         "2000 bytes without a linefeed",
         &[b'x'; 2000],
-        "a header line is over the limit of 1024 bytes",
+        "a header line is over the limit of 1024 bytes; the connection is closed",
     ),
     (
         "letters of another alphabet",
         "\u{43f}\u{440}\u{438}\u{432}\u{435}\u{442}\n".as_bytes(),
-        "\"\\xd0\\xbf\\xd1\\x80\\xd0\\xb8\\xd0\\xb2\\xd0\\xb5\\xd1\\x82\" does not begin a message: \
-         expected a field such as Message-Type; \
-         if these are stray bytes after a body, the last Content-Length was too small",
+        concat!(
+            "\"\\xd0\\xbf\\xd1\\x80\\xd0\\xb8\\xd0\\xb2\\xd0\\xb5\\xd1\\x82\"",
+            does_not_begin!()
+        ),
     ),
 ];
 
@@ -170,7 +172,7 @@ fn half_a_kilobyte_without_a_linefeed_is_waited_on_in_silence() {
         // The first answer is the one to its end.
         stranger.end_input();
         let reason = "the connection ended inside a header: an empty line ends a header; \
-                      nothing was relayed";
+                      nothing was relayed; the connection is closed";
         assert_eq!(answers(stranger.messages_to_end()), [error("unknown", 0, reason)]);
     });
 }
@@ -185,7 +187,8 @@ fn a_hundred_megabytes_of_zeros_are_refused_at_the_first() {
         let zeros = vec![0; 1 << 20];
         let sent = (0..100).take_while(|_| stranger.try_send(&zeros)).count();
         eprintln!("{sent} MiB were taken");
-        let reason = "control character 0x00 in the header: only printable ASCII is allowed";
+        let reason = "control character 0x00 in the header: only printable ASCII is allowed; \
+                      the connection is closed";
         assert_eq!(answers(stranger.messages_to_any_end()), [error("unknown", 0, reason)]);
         let grown = server.memory("VmHWM") - before;
         assert!(grown < 1 << 20, "{grown} bytes more at the peak");
@@ -239,7 +242,7 @@ fn a_content_length_that_no_number_holds_is_refused_and_the_connection_closed() 
                 .send(format!("Message-Type chat\nMessage-ID 7\nContent-Length {length}\n\nhi"));
             let reason = format!(
                 "Content-Length \"{length}\" is not a number of bytes: expected decimal digits, \
-                 at most 18446744073709551615"
+                 at most 18446744073709551615; the connection is closed"
             );
             assert_eq!(answers(stranger.messages_to_end()), [error("chat", 7, &reason)]);
         }

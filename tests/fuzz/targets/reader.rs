@@ -3,10 +3,11 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
+use multichat::text::Charset;
 use multichat::wire::client_message::read_client_message;
-use multichat::wire::header::LINE_LIMIT;
+use multichat::wire::field::LINE_LIMIT;
 use multichat::wire::server_message::read_server_message;
-use multichat::wire::{Parsed, ReadError};
+use multichat::wire::{Accepts, Extensions, Parsed, ReadError};
 
 /// Hands out its bytes in pieces of one size.
 struct Pieces<'a>(&'a [u8], usize);
@@ -21,11 +22,11 @@ impl Read for Pieces<'_> {
 }
 
 /// Reads messages to the end or to the first fatal error, and tells what became of each.
-fn transcript(input: &mut impl BufRead) -> Vec<String> {
+fn transcript(input: &mut impl BufRead, accepts: Accepts) -> Vec<String> {
     let mut told = Vec::new();
     let mut line = Vec::new();
     loop {
-        let read = read_client_message(input, &mut line);
+        let read = read_client_message(input, &mut line, accepts);
         assert!(line.capacity() <= 4 * LINE_LIMIT);
         let body_len = match read {
             Ok(None) => return told,
@@ -33,16 +34,14 @@ fn transcript(input: &mut impl BufRead) -> Vec<String> {
                 told.push(format!("{message:?}"));
                 message.body_len
             }
-            Ok(Some(Parsed::Refused { reason, inherited, body_len })) => {
-                assert!(!reason.is_fatal());
-                check(&reason.to_string());
-                told.push(format!("{reason} {inherited:?} {body_len}"));
+            Ok(Some(Parsed::Refused { error, inherited, body_len })) => {
+                check(&error.to_string());
+                told.push(format!("{error} {inherited:?} {body_len}"));
                 body_len
             }
             Err(fault) => {
-                if let ReadError::Refused(reason) = &fault.error {
-                    assert!(reason.is_fatal());
-                    check(&reason.to_string());
+                if let ReadError::Refused(error) = &fault.error {
+                    check(&error.to_string());
                 }
                 told.push(format!("{fault:?}"));
                 return told;
@@ -61,9 +60,12 @@ fn check(reason: &str) {
 /// The first byte is the size of the pieces.
 pub(crate) fn run(data: &[u8]) {
     let Some((&size, bytes)) = data.split_first() else { return };
-    let whole = transcript(&mut &bytes[..]);
-    let mut pieces = BufReader::with_capacity(64, Pieces(bytes, usize::from(size).max(1)));
-    assert_eq!(transcript(&mut pieces), whole);
+    for extensions in [Extensions::Off, Extensions::On] {
+        let accepts = Accepts { extensions, charset: Charset::Utf8 };
+        let whole = transcript(&mut &bytes[..], accepts);
+        let mut pieces = BufReader::with_capacity(64, Pieces(bytes, usize::from(size).max(1)));
+        assert_eq!(transcript(&mut pieces, accepts), whole);
+    }
     let mut input = bytes;
     while let Ok(Some(message)) = read_server_message(&mut input, &mut Vec::new()) {
         let len = usize::try_from(message.body_len()).unwrap_or(usize::MAX).min(input.len());

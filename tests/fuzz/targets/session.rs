@@ -4,6 +4,7 @@
 //!
 //! The server is in the same process, the connections are real. A panic in any thread ends the run.
 
+mod judge;
 mod stranger;
 
 use std::io::{self, Write};
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use multichat::client::{Client, Content, Event, Relay, Timeouts};
 use multichat::ids::{FileId, Uid};
-use multichat::server::{Config, Server};
+use multichat::server::{Config, RunningServer, Server};
 use multichat::text::Extension;
 
 use self::stranger::{Due, Stranger};
@@ -51,7 +52,7 @@ struct Room {
     /// How many conversations there were.
     said: u64,
     last_uid: Uid,
-    _server: Server,
+    _server: RunningServer,
 }
 
 impl Room {
@@ -66,8 +67,8 @@ impl Room {
             ..Config::default()
         };
         let server = Server::bind(config).expect("listen");
-        server.run().expect("accept");
-        let address = server.addresses().next().expect("an address");
+        let address = server.addresses()[0];
+        let server = server.run().expect("accept");
         let (ann, tom) = (Friend::join(address, 1), Friend::join(address, 2));
         Room { address, ann, tom, said: 0, last_uid: Uid(2), _server: server }
     }
@@ -96,7 +97,7 @@ impl Room {
         stranger.send(rest);
         here.push(stranger);
         gone.extend(here.into_iter().map(Stranger::leave));
-        // Whoever connected before it has joined before it.
+        // Every client that connected before it has joined before it.
         let usher = Client::connect(&[self.address], TIMEOUTS, |_| {}).expect("connect");
         self.last_uid.0 += 1;
         assert_eq!(usher.own_uid().expect("an answer"), Some(self.last_uid));

@@ -7,13 +7,8 @@ use std::time::Duration;
 
 use multichat::client::{Content, Relay};
 use multichat::ids::{FileId, Uid};
-use multichat::text::{Charset, Nickname, check_text};
-use multichat::wire::client_message::read_client_message;
-use multichat::wire::server_message::read_server_message;
-use multichat::wire::{
-    Chat, ClientMessage, ContentType, Fault, Inherited, Parsed, ReadError, Request, ServerMessage,
-};
 
+use super::judge::{self, Answer, Request, Verdict};
 use super::{DEADLINE, MAX_FILE, MAX_TEXT};
 
 /// The longest body of a query, a fetch or a nickname message.
@@ -75,7 +70,7 @@ impl Stranger {
         self.stream.set_read_timeout(Some(DEADLINE)).expect("set an option");
         match self.stream.read_to_end(&mut self.got) {
             Ok(_) => assert_eq!(answered(&self.got), due.answers),
-            // The server does not wait for ever for those whom it reads no longer.
+            // The server does not wait for ever for a client that it reads no longer.
             Err(error) if error.kind() == ErrorKind::ConnectionReset && due.is_closed => {}
             Err(error) => panic!("{error}"),
         }
@@ -84,13 +79,10 @@ impl Stranger {
 }
 
 /// Which messages were answered in what a client has got; it has to be whole.
-fn answered(mut got: &[u8]) -> Vec<Inherited> {
+fn answered(mut got: &[u8]) -> Vec<Answer> {
     let mut answers = Vec::new();
-    while let Some(message) = read_server_message(&mut got, &mut Vec::new()).expect("a message") {
-        skip(&mut got, message.body_len()).expect("a whole body");
-        if let ServerMessage::Response { inherited, .. } = message {
-            answers.push(inherited);
-        }
+    while !got.is_empty() {
+        answers.extend(judge::take_answer(&mut got).expect("a message"));
     }
     answers
 }
@@ -99,7 +91,7 @@ fn answered(mut got: &[u8]) -> Vec<Inherited> {
 pub(super) struct Due {
     pub(super) uid: Uid,
     nickname: Option<String>,
-    answers: Vec<Inherited>,
+    answers: Vec<Answer>,
     relays: Vec<Relay>,
     /// Whether the server has to close the connection by itself.
     is_closed: bool,
@@ -121,25 +113,25 @@ impl Due {
 
     /// Reads a message; `None` where nothing behind it counts.
     fn read(&mut self, rest: &mut &[u8]) -> Option<()> {
-        match read_client_message(rest, &mut Vec::new()) {
-            Ok(None) => None,
-            Ok(Some(Parsed::Message(ClientMessage { request: Request::Bye, .. }))) => {
+        match judge::take_header(rest) {
+            Verdict::Nothing => None,
+            Verdict::Bye => {
                 self.is_closed = true;
                 None
             }
-            Ok(Some(Parsed::Message(message))) => {
-                self.answers.push(message.inherited);
-                let body = take(rest, message.body_len)?;
-                self.carry_out(message.request, body);
+            Verdict::Message { answer, request, body_len } => {
+                self.answers.push(answer);
+                let body = take(rest, body_len)?;
+                self.carry_out(request, body);
                 Some(())
             }
-            Ok(Some(Parsed::Refused { inherited, body_len, .. })) => {
-                self.answers.push(inherited);
-                skip(rest, body_len)
+            Verdict::Refused { answer, body_len } => {
+                self.answers.push(answer);
+                take(rest, body_len).map(|_| ())
             }
-            Err(Fault { error, inherited }) => {
-                self.answers.push(inherited);
-                self.is_closed = matches!(error, ReadError::Refused(_));
+            Verdict::Fatal { answer, is_refused } => {
+                self.answers.push(answer);
+                self.is_closed = is_refused;
                 None
             }
         }
@@ -149,25 +141,22 @@ impl Due {
         let len = body.len() as u64;
         match request {
             Request::Nickname if len <= SHORT_BODY_LIMIT => {
-                if let Ok(nickname) = Nickname::parse(body, Charset::Utf8) {
-                    self.nickname = Some(nickname.as_str().to_string());
-                }
+                self.nickname = judge::nickname(body).or(self.nickname.take());
             }
-            Request::Chat(Chat { to, content_type }) => {
-                let content = match content_type {
-                    ContentType::Text if len <= MAX_TEXT => match check_text(body, Charset::Utf8) {
-                        Ok(()) => Content::Text(String::from_utf8_lossy(body).into_owned()),
-                        Err(_) => return,
-                    },
-                    ContentType::File(_) if len <= MAX_FILE => Content::File(FileId(0)),
-                    _ => return,
-                };
-                let (from, nickname) = (self.uid, self.nickname.clone());
-                let content_type = content_type.as_str().to_string();
-                self.relays.push(Relay { to, from, nickname, content_type, len, content });
+            Request::Text { to } if len <= MAX_TEXT && judge::is_text(body) => {
+                let text = String::from_utf8_lossy(body).into_owned();
+                self.relay(to, "text".to_string(), len, Content::Text(text));
+            }
+            Request::File { to, extension } if len <= MAX_FILE => {
+                self.relay(to, extension, len, Content::File(FileId(0)));
             }
             _ => {}
         }
+    }
+
+    fn relay(&mut self, to: Option<u64>, content_type: String, len: u64, content: Content) {
+        let (to, from, nickname) = (to.map(Uid), self.uid, self.nickname.clone());
+        self.relays.push(Relay { to, from, nickname, content_type, len, content });
     }
 }
 
@@ -175,8 +164,4 @@ fn take<'a>(rest: &mut &'a [u8], len: u64) -> Option<&'a [u8]> {
     let (body, behind) = rest.split_at_checked(usize::try_from(len).ok()?)?;
     *rest = behind;
     Some(body)
-}
-
-fn skip(rest: &mut &[u8], len: u64) -> Option<()> {
-    take(rest, len).map(|_| ())
 }

@@ -33,9 +33,14 @@ impl Peer {
     /// A peer whose kernel takes only a few kB for it, so that the server notices when it does not
     /// read.
     pub(crate) fn connect_with_small_buffer(address: SocketAddr) -> Self {
+        Self::connect_with_buffer(address, 16 * 1024)
+    }
+
+    /// A peer whose kernel takes about so many bytes for it.
+    pub(crate) fn connect_with_buffer(address: SocketAddr, bytes: usize) -> Self {
         let socket =
             Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
-        socket.set_recv_buffer_size(16 * 1024).expect("set SO_RCVBUF");
+        socket.set_recv_buffer_size(bytes).expect("set SO_RCVBUF");
         socket.connect_timeout(&address.into(), DEADLINE).expect("connect to the server");
         Self::over(socket.into())
     }

@@ -70,6 +70,24 @@ impl Server {
         Self::joined(Peer::connect_with_small_buffer(self.address))
     }
 
+    /// A client that is active, once there is a place for it.
+    #[track_caller]
+    pub(crate) fn join_once_there_is_room(&self) -> Peer {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let mut peer = self.connect();
+            // One that is refused may be closed before its request has come.
+            peer.try_send("Message-Type query\nMessage-ID 0\nContent-Length 4\n\nself");
+            let answer = peer.response();
+            if answer.field("Status") == "Ok" {
+                peer.uid = answer.text().trim().parse().expect("a UID");
+                return peer;
+            }
+            assert!(Instant::now() < until, "no place becomes free: {answer:?}");
+            peer.read_to_any_end();
+        }
+    }
+
     #[track_caller]
     fn joined(mut peer: Peer) -> Peer {
         peer.uid = peer.query("self").ok().text().trim().parse().expect("a UID");

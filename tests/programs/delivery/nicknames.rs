@@ -45,6 +45,13 @@ fn nickname_that_is_allowed_comes_back_as_set() {
         "Status: Ok",
         "/../",
         "%s%n",
+        // What is invisible has an effect: an emoji of two, a heart in colour, Persian, Hindi, and
+        // a variant of an ideograph.
+        "\u{1f469}\u{200d}\u{1f680}",
+        "\u{2764}\u{fe0f}",
+        "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}",
+        "\u{915}\u{94d}\u{200d}\u{937}",
+        "\u{845b}\u{e0100}",
         &longest,
         &longest_utf8,
     ];
@@ -69,7 +76,7 @@ fn white_space_around_a_nickname_is_dropped() {
     }
 }
 
-const REFUSED: [(&str, &[u8]); 31] = [
+const REFUSED: [(&str, &[u8]); 43] = [
     ("empty", b""),
     ("blank", b"   "),
     ("empty lines", b"\r\n\n"),
@@ -98,6 +105,18 @@ const REFUSED: [(&str, &[u8]); 31] = [
     ("right-to-left isolate", "Tom\u{2067}moT".as_bytes()),
     ("right-to-left mark", "Tom\u{200f}".as_bytes()),
     ("Arabic letter mark", "Tom\u{61c}".as_bytes()),
+    ("zero width space", "Tom\u{200b}".as_bytes()),
+    ("word joiner", "Tom\u{2060}".as_bytes()),
+    ("byte order mark", "\u{feff}Tom".as_bytes()),
+    ("soft hyphen", "To\u{ad}m".as_bytes()),
+    ("grapheme joiner", "Tom\u{34f}".as_bytes()),
+    ("joiner between letters that do not join", "To\u{200d}m".as_bytes()),
+    ("non-joiner between letters that do not join", "To\u{200c}m".as_bytes()),
+    ("joiner at the end of an emoji", "\u{1f469}\u{200d}".as_bytes()),
+    ("variation selector behind a letter", "Tom\u{fe0f}".as_bytes()),
+    ("Hangul filler", "\u{3164}".as_bytes()),
+    ("tag", "Tom\u{e0041}".as_bytes()),
+    ("Braille blank", "\u{2800}".as_bytes()),
     ("Latin-1", b"Zo\xeb"),
     ("half a character", b"Zo\xc3"),
     ("a surrogate", b"Tom\xed\xa0\x80"),

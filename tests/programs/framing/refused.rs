@@ -121,6 +121,7 @@ fn refused_message_gets_its_reason_and_the_session_goes_on() {
             assert_eq!(error.field("Message-Type"), message_type, "{error:?}");
             assert_eq!(error.number("Message-ID"), message_id, "{error:?}");
             assert!(error.reason().contains(reason), "no {reason:?} in {error:?}");
+            assert!(!error.reason().contains("connection"), "{error:?}");
             assert_eq!(peer.read_message().ok().number("Message-ID"), 6);
         });
     }
@@ -176,4 +177,45 @@ fn reason_echoes_little_and_only_plain_text() {
     assert!(error.reason().len() < 200 && !error.reason().contains(&long[..33]), "{error:?}");
     let error = client.query("\u{1b}[2J\u{202e}\u{9b}\r\nStatus Ok");
     assert!(error.reason().is_ascii(), "{error:?}");
+}
+
+#[test]
+fn wrong_count_of_bytes_is_told_as_one() {
+    // §2.1.1.2: "Content-Length" is "the byte length of message body": one that ends inside a
+    // character, or inside CR LF, is a wrong count, and not a text that is not UTF-8.
+    let server = Server::start();
+    let cases: [(&str, u64, &[u8], &str); 4] = [
+        ("chat", 2, "h\u{e9}llo\n".as_bytes(), "inside a character, at byte 1"),
+        ("nickname", 3, "Zo\u{eb}\n".as_bytes(), "inside a character"),
+        ("chat", 6, b"hello\r\n", "give 7 with the linefeed or 5 without"),
+        ("chat", 4, b"caf\xe9\n", "not UTF-8 at byte 3"),
+    ];
+    for (message_type, len, body, expected) in cases {
+        let head = format!("Message-Type {message_type}\nMessage-ID 5\nContent-Length {len}\n\n");
+        let mut peer = server.connect();
+        peer.send([head.as_bytes(), body].concat());
+        let error = peer.read_message();
+        assert_eq!(error.number("Message-ID"), 5);
+        assert!(error.reason().contains(expected), "no {expected:?} in {error:?}");
+        assert!(!expected.contains("character") || error.reason().contains("counts bytes"));
+        peer.leave();
+    }
+}
+
+#[test]
+fn rest_of_a_line_that_was_counted_too_short_is_counted() {
+    // What has come already is counted: the rest of the line, without its ending.
+    let server = Server::start();
+    for (ending, len) in [("\n", 4), ("\r\n", 4)] {
+        let mut peer = server.connect();
+        peer.send(format!(
+            "Message-Type chat\nMessage-ID 5\nContent-Length 2\n\nh\u{e9}llo{ending}"
+        ));
+        let expected = format!("the rest of the line has {len} bytes");
+        let error = peer.read_message();
+        assert!(error.reason().ends_with(&expected), "{error:?}");
+        // And then it is taken for a header.
+        assert!(peer.read_message().reason().contains("the last Content-Length was too small"));
+        peer.expect_end();
+    }
 }

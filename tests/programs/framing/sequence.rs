@@ -107,3 +107,17 @@ fn stray_bytes_after_a_body_are_named() {
     assert!(error.reason().contains("Content-Length was too small"), "{error:?}");
     client.expect_end();
 }
+
+#[test]
+fn plain_hello_is_told_how_a_message_looks() {
+    // What somebody types who does not know the protocol yet: a line, and Enter.
+    let server = Server::start();
+    let mut client = server.connect();
+    client.send("hello\n");
+    let error = client.read_message();
+    for part in ["\"hello\"", "Message-Type chat", "Message-ID 1", "Content-Length 5", "empty line"]
+    {
+        assert!(error.reason().contains(part), "no {part:?} in {error:?}");
+    }
+    client.expect_end();
+}

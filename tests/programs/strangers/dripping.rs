@@ -36,7 +36,7 @@ fn five_hundred_strangers_that_send_a_byte_a_second_disturb_nobody() {
         assert!(server.threads() >= STRANGERS, "{} threads", server.threads());
         strangers.iter_mut().for_each(|stranger| stranger.end_input());
         let reason = "the connection ended inside a header: an empty line ends a header; \
-                      nothing was relayed";
+                      nothing was relayed; the connection is closed";
         for stranger in &mut strangers {
             stranger.deadline = LONG_DEADLINE;
             assert_eq!(answers(stranger.messages_to_end()), [error("unknown", 0, reason)]);

@@ -1,0 +1,94 @@
+//! Who is here, and the three ends of a connection: leaving, being lost, being disconnected.
+//!
+//! Below everything that writes: the flusher, the writer threads and the stall watch find out how a
+//! client has ended and say so here, and none of them knows the others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{info, warn};
+
+use super::backlog::Backlog;
+use super::backpressure::Backpressure;
+use super::outbox::Outbox;
+use super::socket::Socket;
+use crate::reason::Cause;
+use crate::room::Room;
+use crate::sync;
+
+/// How long the thread that reads a client waits for one that writes to say why the connection is
+/// gone: that one has its error already, and has at the most lost its processor since.
+const CAUSE_WAIT: Duration = Duration::from_millis(20);
+
+/// The room, and how its members come and go.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    pub(crate) room: Room,
+    pub(crate) backpressure: Backpressure,
+    pub(crate) backlog: Arc<Backlog>,
+}
+
+impl Membership {
+    /// Makes a newcomer active, under the next UID (§2.3.1.2).
+    pub(crate) fn join(&self, socket: Box<dyn Socket>) -> Arc<Outbox> {
+        self.room.join(|uid| Outbox::new(uid, socket, Arc::clone(&self.backlog)))
+    }
+
+    /// Takes a client out of the room, with the cause that later senders are told; the first cause
+    /// wins. What was queued for it before is still its own.
+    pub(crate) fn leave(&self, outbox: &Arc<Outbox>, cause: Cause) {
+        if cause == Cause::Closed && outbox.socket().find_loss().is_some() {
+            self.wait_for_cause(outbox);
+        }
+        self.take_out(outbox, cause);
+    }
+
+    fn take_out(&self, outbox: &Arc<Outbox>, cause: Cause) {
+        if !self.room.leave(outbox, cause) {
+            return;
+        }
+        let uid = outbox.uid();
+        if cause.is_cut() {
+            warn!("client {uid}: disconnected: {cause}");
+        } else {
+            info!("client {uid}: left: {cause}");
+        }
+        self.backpressure.clear(outbox);
+    }
+
+    /// Lets another thread say why a connection is gone, if it is about to.
+    ///
+    /// The kernel tells of a reset once, to the one of reader and writer that asks first; to the
+    /// other one the connection looks closed. Only the client's own session comes here, holding
+    /// nothing.
+    fn wait_for_cause(&self, outbox: &Outbox) {
+        sync::give_way(CAUSE_WAIT, || self.room.cause_of(outbox.uid()).is_some());
+    }
+
+    /// A write has failed: the client is gone. Its session goes on to read what came before.
+    pub(crate) fn mark_lost(&self, outbox: &Arc<Outbox>, cause: Cause) {
+        // Of a close the session has said so before a write could fail, nearly always. Where it has
+        // not, the kernel has told the session of a reset, or a `sendfile` that had sent a part has
+        // kept it to itself. A thread that writes waits for nobody to find out.
+        let cause = if cause == Cause::Closed { Cause::Reset } else { cause };
+        // In this order: a thread that is woken finds the cause recorded.
+        self.take_out(outbox, cause);
+        outbox.set_lost();
+        self.backpressure.clear(outbox);
+    }
+
+    /// Disconnects a client: wakes what reads from it or writes to it, and resets the connection
+    /// when they have let go of it.
+    pub(crate) fn disconnect(&self, outbox: &Arc<Outbox>, cause: Cause) {
+        self.mark_lost(outbox, cause);
+        outbox.disconnect();
+        self.backpressure.wake();
+    }
+
+    /// Disconnects clients until no more waits for all of them together than may.
+    pub(crate) fn limit_backlog(&self) {
+        while let Some(worst) = self.backlog.worst() {
+            self.disconnect(&worst, Cause::StoppedReading);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Shared files: from the connection to the stage, and back (§2.3.3).
+
+use std::fs::File;
+use std::sync::Arc;
+
+use super::{Ending, Session};
+use crate::ids::{FileId, Uid};
+use crate::reason::{Refusal, StageError};
+use crate::stage::Arrival;
+use crate::text::Extension;
+use crate::wire::client_message::parse_file_id;
+use crate::wire::{BodyKind, Content, Inherited, Response, Status};
+
+/// The buffer for a file's bytes on their way to disk, while a file is arriving.
+const FILE_BUFFER_BYTES: usize = 128 * 1024;
+
+/// Up to here a staged file is sent like a text: a writer thread woken for it would cost more than
+/// to read it into memory.
+const SMALL_FILE_BYTES: u64 = 32 * 1024;
+
+impl<'a> Session<'a> {
+    /// Stages a file as it arrives, and relays its header (§2.3.3.1).
+    pub(super) fn share(
+        &mut self,
+        to: Option<Uid>,
+        extension: &Extension,
+        inherited: Inherited,
+        body_len: u64,
+    ) -> Result<(), Ending> {
+        let limit = self.service.config.max_file;
+        if body_len > limit {
+            return self.refuse_at_once(inherited, body_len, limit, BodyKind::File);
+        }
+        let limit = self.service.stage.limit();
+        if body_len > limit {
+            self.refuse(inherited, &StageError::LargerThanStage { declared: body_len, limit });
+            return self.skip_refused_body(body_len);
+        }
+        let mut cost = self.cost(to, 0);
+        self.wait_to_add(&mut cost, inherited)?;
+        let arrived = self.arrive(to, inherited, body_len)?;
+        let staged =
+            arrived.map_err(Refusal::from).and_then(|arrival| self.stage(arrival, to, extension));
+        let shared = match staged {
+            Ok((id, len)) => {
+                let content = Content::File { id, extension, len };
+                let relayed = self.relay(&mut cost, content, inherited);
+                if !matches!(relayed, Ok(Ok(()))) {
+                    // Nobody was told of it.
+                    self.service.stage.remove(id);
+                }
+                relayed?
+            }
+            Err(reason) => Err(reason),
+        };
+        if let Err(reason) = shared {
+            self.refuse(inherited, &reason);
+        }
+        Ok(())
+    }
+
+    /// Reads a file's bytes to the stage; to their end, even if the stage does not take them.
+    fn arrive(
+        &mut self,
+        to: Option<Uid>,
+        inherited: Inherited,
+        body_len: u64,
+    ) -> Result<Result<Arrival<'a>, StageError>, Ending> {
+        let mut arrival = self.service.stage.begin(to);
+        let mut buffer = Vec::new();
+        let mut missing = body_len;
+        while missing > 0 {
+            let want = usize::try_from(missing).unwrap_or(usize::MAX).min(FILE_BUFFER_BYTES);
+            buffer.resize(want, 0);
+            let count = self.read_some(&mut buffer, missing, body_len, inherited)?;
+            missing -= count as u64;
+            if let Ok(file) = &mut arrival
+                && let Err(reason) = file.write(&buffer[..count])
+            {
+                arrival = Err(reason);
+            }
+        }
+        Ok(arrival)
+    }
+
+    /// Gives a file that is whole its File-ID; returns that and its length in bytes.
+    fn stage(
+        &self,
+        arrival: Arrival<'_>,
+        to: Option<Uid>,
+        extension: &Extension,
+    ) -> Result<(FileId, u64), Refusal> {
+        if let Some(to) = to {
+            // Before it takes up a File-ID and the room of others.
+            self.service.delivery.room().check_receiver(to)?;
+        }
+        let len = arrival.bytes();
+        let id = arrival.commit(extension.clone(), self.outbox.uid())?;
+        Ok((id, len))
+    }
+
+    /// Sends a staged file (§2.3.3.2).
+    pub(super) fn fetch(&mut self, body: &[u8], inherited: Inherited) -> Result<(), Refusal> {
+        let id = parse_file_id(body)?;
+        let (staged, file) = self.service.stage.fetch(id, self.outbox.uid())?;
+        let content_type = staged.extension.as_str();
+        let response = Response { content_type, ..Response::text(Status::Ok, inherited) };
+        // Only where nothing waits: what is sent like a text counts as queue like one, and a reader
+        // of many small files must not be too slow for it.
+        if staged.len <= SMALL_FILE_BYTES && self.outbox.waiting() == 0 {
+            let mut bytes = vec![0; usize::try_from(staged.len).unwrap_or(0)];
+            self.service.stage.read(id, &file, &mut bytes)?;
+            self.respond_with(&response, &bytes);
+            return Ok(());
+        }
+        if self.outbox.has_file_under_way() {
+            self.flush_now();
+        }
+        self.outbox.begin_file();
+        let file: (&Arc<File>, u64) = (&file, staged.len);
+        self.add_response(Some(file), |out| response.encode_header(staged.len, out));
+        Ok(())
+    }
+}

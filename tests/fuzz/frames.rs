@@ -1,0 +1,7 @@
+//! See `targets/frames.rs`.
+#![no_main]
+
+#[path = "targets/frames.rs"]
+mod frames;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| frames::run(data));
