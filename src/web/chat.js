@@ -131,7 +131,10 @@ const SILENCE = 30_000; // milliseconds without a byte, while an answer is due, 
 const HEADER_BYTES = 64 * 1024; // no header is as long: what is longer is not the protocol
 const UPLOAD_PIECE = 64 * 1024; // bytes of a file that are given to the socket at a time
 const UPLOAD_AHEAD = 256 * 1024; // bytes that may wait in the socket
+const LINK_LENGTH = 2000; // characters
+const MOST_LINKS = 100; // in one text; what follows stays text
 const FOLD_LENGTH = 1500; // characters, or
+const FOLDED_LENGTH = 4000; // characters that are laid out of a folded text; no more of them can be seen
 const FOLD_LINES = 18; // lines, from which on a text is folded
 const PREVIEW_BYTES = 2 * 1024 * 1024;
 const PREVIEW_TYPES = new Set(['png', 'jpg', 'jpeg', 'gif', 'webp', 'avif']);
@@ -447,7 +450,7 @@ const room = {
   features: new Map(), // what the server offers beyond the draft
   started: undefined, // when the server started
   began: false, // there was a connection before
-  asksNothing: false, // the server ends the connection over a query with a body
+  closedOver: 0, // how often the server has ended the connection over a query with a body
   sequence: undefined, // the last public message that is known
   ownPlaces: [], // places in the order that were skipped: those of one's own messages, whose response is to come
   early: [], // what arrives before the history does
@@ -478,14 +481,15 @@ function greet() {
     if (response?.ok) setPeople(lines(response).map((uid) => [Number(uid), '']));
   });
   if (room.nickname !== '') sendNickname(room.nickname);
-  if (room.asksNothing) {
+  if (room.closedOver >= 2) {
+    // A server of the draft, and a strict one: it is asked nothing more.
     if (room.began) beginAnew(WORDS.uncertain);
     beReady();
     return;
   }
   link.ask('query', [], 'features', (response) => {
-    if (response === undefined) room.asksNothing = answered;
-    else learn(response);
+    room.closedOver = response === undefined && answered ? room.closedOver + 1 : 0;
+    if (response !== undefined) learn(response);
   });
 }
 
@@ -905,7 +909,7 @@ function makeArticle(entry) {
   }
   const text = element('div', 'text');
   text.dir = 'auto';
-  text.append(...withLinks(entry.text));
+  text.append(...startAndRest(withLinks(entry.text)));
   const tools = element('div', 'tools');
   if (isLong(entry.text)) {
     article.classList.add('folded');
@@ -935,8 +939,10 @@ function isLong(text) {
 }
 
 function unfold(event) {
+  log.isAtEnd = false; // what is read stays in its place
   const isFolded = event.currentTarget.closest('article').classList.toggle('folded');
   event.currentTarget.textContent = isFolded ? WORDS.showAll : WORDS.showLess;
+  log.scrolled();
 }
 
 // No white space, quotes, brackets, and nothing invisible that turns the direction of what is shown.
@@ -947,6 +953,7 @@ function withLinks(text) {
   const parts = [];
   let shown = 0;
   for (const match of text.matchAll(LINK)) {
+    if (parts.length >= 2 * MOST_LINKS) break;
     const address = withoutPunctuation(match[0]);
     if (!isAddress(address)) continue;
     const link = element('a', '', address);
@@ -960,7 +967,34 @@ function withLinks(text) {
   return parts;
 }
 
+/**
+ * Puts what lies far behind the start of a text into an element that is not laid out while the text is folded: some
+ * texts cost a browser seconds (thousands of marks on one letter, of changes of direction).
+ */
+function startAndRest(parts) {
+  const start = [];
+  let left = FOLDED_LENGTH;
+  while (parts.length > 0 && left > 0) {
+    const part = parts.shift();
+    const { length } = part.textContent ?? part;
+    if (typeof part !== 'string' || length <= left) {
+      start.push(part);
+    } else {
+      const isWithinLetter = (part.charCodeAt(left) & 0xfc00) === 0xdc00;
+      const cut = isWithinLetter ? left - 1 : left;
+      start.push(part.slice(0, cut));
+      parts.unshift(part.slice(cut));
+    }
+    left -= length;
+  }
+  if (parts.length === 0) return start;
+  const rest = element('span', 'rest');
+  rest.append(...parts);
+  return [...start, rest];
+}
+
 function isAddress(text) {
+  if (text.length > LINK_LENGTH) return false;
   try {
     return /^https?:$/.test(new URL(text).protocol);
   } catch {
@@ -968,11 +1002,17 @@ function isAddress(text) {
   }
 }
 
-/** An address without what belongs to the sentence around it. */
+/** An address without what belongs to the sentence around it. (In one pass: strangers choose how long it is.) */
 function withoutPunctuation(address) {
-  let end = address.replace(/[.,;:!?*_~]+$/, '');
-  while (end.endsWith(')') && end.split(')').length > end.split('(').length) end = end.slice(0, -1);
-  return end;
+  let open = 0; // brackets that are closed more often than opened
+  for (const letter of address) open += letter === ')' ? 1 : letter === '(' ? -1 : 0;
+  let end = address.length;
+  for (; end > 0; end -= 1) {
+    const last = address[end - 1];
+    if (last === ')' && open > 0) open -= 1;
+    else if (!'.,;:!?*_~'.includes(last)) break;
+  }
+  return address.slice(0, end);
 }
 
 /** Copies without the clipboard API, which plain HTTP does not have. */

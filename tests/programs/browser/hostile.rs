@@ -52,6 +52,43 @@ fn markup_of_strangers_stays_text() {
 }
 
 #[test]
+fn texts_that_are_costly_to_show_cost_little() {
+    // What is searched for links is as long as a stranger likes, and so is what is laid out; the time
+    // must not grow with its square. The whole text is there all the same.
+    let Some(room) = Room::open(case!()) else { return };
+    let mut peer = room.peer("Tom");
+    let (page, _) = room.member("Ann");
+    let odd_parts = [
+        ")",
+        ".",
+        "(",
+        ").",
+        "http://x ",
+        "https:",
+        "\n",
+        "\u{301}",
+        "\u{200d}",
+        "\u{5d0}a",
+        "\u{1f600}",
+    ];
+    page.call("Performance.enable", json!({ "timeDomain": "threadTicks" }));
+    let before = page.work();
+    for odd in odd_parts {
+        let text = format!("http://x/{}a", odd.repeat(60_000 / odd.len()));
+        peer.say(&text).ok();
+        let is_there = format!(
+            "document.querySelector('article:last-child .text')?.textContent === {}",
+            json!(text)
+        );
+        page.wait_for("the whole text", &is_there);
+    }
+    let worked = page.work() - before;
+    eprintln!("eleven costly texts: the page worked {worked:.0} ms");
+    assert!(worked < 2000.0, "the page worked {worked} ms");
+    assert!(page.number("document.querySelectorAll('article a').length") <= 150.0);
+}
+
+#[test]
 fn the_page_itself_can_make_nothing_from_text() {
     // Trusted types: a mistake of the page would be an error, not a hole.
     let Some(room) = Room::open(case!()) else { return };

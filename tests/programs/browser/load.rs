@@ -28,25 +28,17 @@ fn a_burst_of_20_000_relays_is_shown_within_a_second() {
     peer.send_while_reading(&texts, 20_000);
     let kept = "window.keptBack.map(k => k[1].byteLength).reduce((a, b) => a + b, 0)";
     page.wait_for("all of it", &format!("{kept} > 20000 * 150"));
-    let before = work(&page);
+    let before = page.work();
     let took = page.number(
         "new Promise(resolve => { const start = performance.now(); window.letGo(); \
          const look = () => { const last = [...document.querySelectorAll('article')].at(-1); \
          if (last?.textContent.includes('number 20000 of')) resolve(performance.now() - start); \
          else requestAnimationFrame(look); }; look(); })",
     );
-    let worked = work(&page) - before;
+    let worked = page.work() - before;
     eprintln!("a burst of 20,000 relays: {took:.0} ms, of which the page worked {worked:.0} ms");
     assert_eq!(page.messages().len(), 2000);
     assert!(worked < 1000.0, "the page worked {worked} ms");
-}
-
-/// The processor time of the page's thread so far, in milliseconds.
-fn work(page: &Page) -> f64 {
-    let metrics = page.call("Performance.getMetrics", json!({}));
-    let metrics = metrics["metrics"].as_array().expect("a list").iter();
-    let all = metrics.filter(|metric| metric["name"] == "TaskDuration");
-    1000.0 * all.filter_map(|metric| metric["value"].as_f64()).sum::<f64>()
 }
 
 #[test]

@@ -113,8 +113,12 @@ fn long_texts_are_folded_and_whole_all_the_same() {
     let height = "document.querySelector('article').offsetHeight";
     let folded = page.number(height);
     assert!(folded < 400.0, "{folded}");
+    let top = page.number("document.querySelector('article .text').getBoundingClientRect().top");
     page.click("button", "Show all");
     page.wait_for("all of it", &format!("{height} > 3000"));
+    let same =
+        "Math.abs(document.querySelector('article .text').getBoundingClientRect().top - TOP) < 2";
+    page.wait_for("the same place", &same.replace("TOP", &top.to_string()));
     page.click("button", "Show less");
     page.wait_for("less of it", &format!("{height} === {folded}"));
 }

@@ -339,6 +339,16 @@ impl Page {
         }
     }
 
+    /// The processor time of the page's thread so far, in milliseconds; `Performance` is enabled with
+    /// `threadTicks`.
+    #[track_caller]
+    pub(super) fn work(&self) -> f64 {
+        let metrics = self.call("Performance.getMetrics", json!({}));
+        let metrics = metrics["metrics"].as_array().expect("a list").iter();
+        let all = metrics.filter(|metric| metric["name"] == "TaskDuration");
+        1000.0 * all.filter_map(|metric| metric["value"].as_f64()).sum::<f64>()
+    }
+
     /// Where downloads go.
     #[track_caller]
     pub(super) fn download_to(&self, dir: &Path) {
