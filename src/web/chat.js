@@ -13,7 +13,7 @@
 //   6. Log         what was said, on the screen
 //   7. Files       sharing and fetching
 //   8. Saying      the message box, and what is not in the room yet
-//   9. People      who is here, and whom one talks to
+//   9. People      who is here, and the one talked to
 //  10. Attention   the title, the sound, the state of the connection
 //  11. Start       the dialog, and the events of the page
 //

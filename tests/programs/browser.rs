@@ -6,6 +6,7 @@
 //! `MULTICHAT_BROWSER_SERVER` names another server to test the page against; it takes the options of
 //! `multichatd`.
 
+mod attacks;
 mod attention;
 mod connection;
 mod degraded;

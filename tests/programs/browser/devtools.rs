@@ -23,7 +23,8 @@ const PROGRAMS: [&str; 3] = ["chromium-headless-shell", "chromium", "google-chro
 
 /// The names under which the pages are opened: those of a local network, where a browser keeps to
 /// itself what it offers on the loopback address.
-const RESOLVER_RULES: &str = "--host-resolver-rules=MAP room.local 127.0.0.1";
+const RESOLVER_RULES: &str =
+    "--host-resolver-rules=MAP room.local 127.0.0.1, MAP rebound.example 127.0.0.1";
 
 /// One browser for all cases; each has its own context, as if it were a browser of its own.
 pub(super) struct Browser {
@@ -69,7 +70,7 @@ impl Browser {
         browser
     }
 
-    /// Gives each answer and event to whoever waits for it.
+    /// Gives each answer and event to the case that waits for it.
     fn distribute(&self, answers: ChildStdout) {
         for message in BufReader::new(answers).split(0).map_while(Result::ok) {
             let Ok(message) = serde_json::from_slice::<Value>(&message) else { continue };
