@@ -129,7 +129,7 @@ fn start_server(listen: &str, options: &[String]) -> (Process, SocketAddr) {
             Some(program) => Command::new(program),
             None => multichatd(&[]),
         };
-        command.args(options).args(["--listen", listen, "--web-name", "room.local"]);
+        command.args(options).args(["--listen", listen]);
         let mut process = Process::spawn(command);
         if let Some(line) = process.out.first_line() {
             let address = line.trim_start_matches("listening on ").parse();

@@ -160,3 +160,27 @@ fn a_full_room_is_told_from_a_lost_connection() {
     page.js("window.dispatchEvent(new Event('online'))");
     page.wait_for_state("connected");
 }
+
+#[test]
+fn who_is_removed_is_told_why_and_asked_whether_to_come_back() {
+    // The operator's own word, an error that answers no message (P2), and the end of the connection.
+    let Some(room) = Room::open(case!()) else { return };
+    let (page, _) = room.member("Ann");
+    let word = "Status Error\r\nMessage-Type unknown\r\nMessage-ID 0\r\nContent-Type text\r\n\
+                Content-Length 44\r\n\r\nthe operator has removed you: <b>enough</b>\n";
+    page.js(&format!("handIn(sockets.at(-1), new TextEncoder().encode({}).buffer)", json!(word)));
+    page.cut();
+    page.find("dialog", "Join");
+    let reason = "document.querySelector('dialog [role=alert]').textContent";
+    page.wait_for(
+        "the reason",
+        &format!("{reason} === 'the operator has removed you: <b>enough</b>'"),
+    );
+    page.wait_for_state("not connected");
+    page.click("button", "Join");
+    page.wait_for_state("connected");
+    page.wait_for(
+        "the name",
+        "/Ann/.test(document.querySelector('aside [role=list]').textContent)",
+    );
+}
