@@ -13,7 +13,7 @@
 //   6. Log         what was said, on the screen
 //   7. Files       sharing and fetching
 //   8. Saying      the message box, and what is not in the room yet
-//   9. People      who is here, and whom one talks to
+//   9. People      who is here, and the one talked to
 //  10. Attention   the title, the sound, the state of the connection
 //  11. Start       the dialog, and the events of the page
 //
@@ -132,7 +132,9 @@ const HEADER_BYTES = 64 * 1024; // no header is as long: what is longer is not t
 const UPLOAD_PIECE = 64 * 1024; // bytes of a file that are given to the socket at a time
 const UPLOAD_AHEAD = 256 * 1024; // bytes that may wait in the socket
 const LINK_LENGTH = 2000; // characters
+const MOST_LINKS = 100; // in one text; what follows stays text
 const FOLD_LENGTH = 1500; // characters, or
+const FOLDED_LENGTH = 4000; // characters that are laid out of a folded text; no more of them can be seen
 const FOLD_LINES = 18; // lines, from which on a text is folded
 const PREVIEW_BYTES = 2 * 1024 * 1024;
 const PREVIEW_TYPES = new Set(['png', 'jpg', 'jpeg', 'gif', 'webp', 'avif']);
@@ -907,7 +909,7 @@ function makeArticle(entry) {
   }
   const text = element('div', 'text');
   text.dir = 'auto';
-  text.append(...withLinks(entry.text));
+  text.append(...startAndRest(withLinks(entry.text)));
   const tools = element('div', 'tools');
   if (isLong(entry.text)) {
     article.classList.add('folded');
@@ -951,6 +953,7 @@ function withLinks(text) {
   const parts = [];
   let shown = 0;
   for (const match of text.matchAll(LINK)) {
+    if (parts.length >= 2 * MOST_LINKS) break;
     const address = withoutPunctuation(match[0]);
     if (!isAddress(address)) continue;
     const link = element('a', '', address);
@@ -962,6 +965,32 @@ function withLinks(text) {
   }
   parts.push(text.slice(shown));
   return parts;
+}
+
+/**
+ * Puts what lies far behind the start of a text into an element that is not laid out while the text is folded: some
+ * texts cost a browser seconds (thousands of marks on one letter, of changes of direction).
+ */
+function startAndRest(parts) {
+  const start = [];
+  let left = FOLDED_LENGTH;
+  while (parts.length > 0 && left > 0) {
+    const part = parts.shift();
+    const { length } = part.textContent ?? part;
+    if (typeof part !== 'string' || length <= left) {
+      start.push(part);
+    } else {
+      const isWithinLetter = (part.charCodeAt(left) & 0xfc00) === 0xdc00;
+      const cut = isWithinLetter ? left - 1 : left;
+      start.push(part.slice(0, cut));
+      parts.unshift(part.slice(cut));
+    }
+    left -= length;
+  }
+  if (parts.length === 0) return start;
+  const rest = element('span', 'rest');
+  rest.append(...parts);
+  return [...start, rest];
 }
 
 function isAddress(text) {
