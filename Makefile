@@ -25,12 +25,13 @@ run: server ## build the server and start a room on port 8080 (ARGS=… passes o
 	target/release/multichatd $(ARGS)
 
 .PHONY: test
-test: ## unit tests, tests over real sockets, schedules of the model, every netcat and shell there is
+test: ## unit tests, tests over real sockets, schedules of the model, every netcat and shell there is, README's commands
 	$(CARGO) test
 	$(MAKE) model MODEL_SCHEDULES=300
 	tests/netcats.sh
 	tests/mcmp.sh
 	tests/packaging.sh
+	tests/readme.sh
 
 .PHONY: model
 # Its own target directory: every package is built for the checker.
@@ -111,6 +112,10 @@ dist: ## the programs as static binaries in a tarball with an install script, fo
 .PHONY: deb
 deb: all ## a Debian package: target/multichat_VERSION_ARCHITECTURE.deb
 	VERSION=$(VERSION) scripts/deb.sh
+
+.PHONY: picture
+picture: all ## draw what README shows of the client, from a real session (needs tmux)
+	scripts/picture.sh
 
 .PHONY: clean
 clean: ## remove what was built
