@@ -1,14 +1,19 @@
-//! Values of the command lines: sizes, numbers, times and addresses; and how a usage error is said.
+//! Values of the command lines: sizes, numbers, times, paths and addresses; and how a usage error is
+//! said.
 //!
 //! Shared by both programs, so that they take and refuse the same.
 
-use std::ffi::OsString;
+mod address;
+mod path;
+
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use getopts::Fail;
+
+pub use self::address::{Address, parse_address};
+pub use self::path::{arguments, path_of, path_value, text_argument};
 
 /// The exit status of a usage error; a failure at run time is 1.
 pub const USAGE_STATUS: u8 = 2;
@@ -39,35 +44,32 @@ impl From<Fail> for UsageError {
     }
 }
 
-/// The program's arguments.
-///
-/// # Errors
-/// Where one of them is not UTF-8.
-pub fn arguments() -> Result<Vec<String>, UsageError> {
-    let text = |argument: OsString| {
-        argument
-            .into_string()
-            .map_err(|argument| UsageError(format!("{}: not UTF-8", argument.to_string_lossy())))
-    };
-    std::env::args_os().skip(1).map(text).collect()
+/// Why something failed, in words for a person: without the number that the system has for it.
+pub fn why(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(at) if text.ends_with(')') => text[..at].to_string(),
+        _ => text,
+    }
 }
 
 /// A stray argument.
 pub fn stray(argument: &str) -> UsageError {
-    UsageError(format!("{argument}: unexpected argument"))
+    UsageError(format!("{}: unexpected argument", path_of(argument).display()))
 }
 
 /// The value of option `name`, read by `parse`, which says what it is not.
 ///
 /// # Errors
-/// `NAME VALUE: not …`.
+/// `NAME VALUE: not …`; where it is not UTF-8, as well.
 pub fn value<T>(
     matches: &getopts::Matches,
     name: &str,
     parse: impl FnOnce(&str) -> Result<T, &'static str>,
 ) -> Result<Option<T>, UsageError> {
     let Some(text) = matches.opt_str(name) else { return Ok(None) };
-    parse(&text).map(Some).map_err(|what| UsageError(format!("--{name} {text}: {what}")))
+    let text = text_argument(&text).map_err(|error| UsageError(format!("--{name} {error}")))?;
+    parse(text).map(Some).map_err(|what| UsageError(format!("--{name} {text}: {what}")))
 }
 
 /// A size in bytes: digits, then `k`, `M` or `G` (powers of 1024). Never 0.
@@ -126,80 +128,6 @@ pub fn parse_seconds(text: &str) -> Result<Duration, &'static str> {
     if time < Duration::from_millis(1) { Err("a limit of 0 would allow nothing") } else { Ok(time) }
 }
 
-/// Where to listen or to connect: `PORT` (where `port_alone`), `HOST` or `HOST:PORT`.
-///
-/// # Errors
-/// What the text is not.
-pub fn parse_address(text: &str, port_alone: bool) -> Result<Address, &'static str> {
-    let not = if port_alone {
-        "not an address (PORT, HOST or HOST:PORT)"
-    } else {
-        "not an address (HOST or HOST:PORT)"
-    };
-    const NOT_PORT: &str = "not a port (0 to 65535)";
-    let port = |digits: &str| match digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        true if !digits.is_empty() => digits.parse::<u16>().map_err(|_| NOT_PORT),
-        _ => Err(NOT_PORT),
-    };
-    if text.is_empty() || text.contains(char::is_whitespace) {
-        return Err(not);
-    }
-    if port_alone && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(Address { host: None, port: Some(port(text)?) });
-    }
-    if let Some(bracketed) = text.strip_prefix('[') {
-        let (host, rest) = bracketed.split_once(']').ok_or(not)?;
-        host.parse::<Ipv6Addr>().map_err(|_| "not an IPv6 address in the brackets")?;
-        let port = match rest.strip_prefix(':') {
-            Some(digits) => Some(port(digits)?),
-            None if rest.is_empty() => None,
-            None => return Err(not),
-        };
-        return Ok(Address { host: Some(host.to_string()), port });
-    }
-    match text.split_once(':') {
-        None => Ok(Address { host: Some(text.to_string()), port: None }),
-        // An IPv6 address without brackets.
-        Some((_, rest)) if rest.contains(':') => match text.parse::<Ipv6Addr>() {
-            Ok(_) => Ok(Address { host: Some(text.to_string()), port: None }),
-            Err(_) => Err(not),
-        },
-        Some(("", _)) => Err(not),
-        Some((host, digits)) => {
-            Ok(Address { host: Some(host.to_string()), port: Some(port(digits)?) })
-        }
-    }
-}
-
-/// An address as it was typed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// A host's name or address; `None` is all addresses.
-    pub host: Option<String>,
-    /// The port, where one was given.
-    pub port: Option<u16>,
-}
-
-impl Address {
-    /// Looks the address up; all that its host stands for, each once.
-    ///
-    /// # Errors
-    /// Where the host cannot be found.
-    pub fn resolve(&self, default_port: u16) -> io::Result<Vec<SocketAddr>> {
-        let port = self.port.unwrap_or(default_port);
-        let Some(host) = &self.host else {
-            return Ok(vec![SocketAddr::new(IpAddr::from([0u16; 8]), port)]);
-        };
-        let mut found: Vec<SocketAddr> = Vec::new();
-        for address in (host.as_str(), port).to_socket_addrs()? {
-            if !found.contains(&address) {
-                found.push(address);
-            }
-        }
-        Ok(found)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,26 +174,5 @@ mod tests {
         assert_eq!(parse_count("0"), Err("a limit of 0 would allow nothing"));
         assert_eq!(parse_count("x"), Err("not a number (decimal digits)"));
         assert_eq!(parse_count("99999999999999999999999"), Err("too large a number"));
-    }
-
-    #[test]
-    fn addresses_are_port_host_or_both() {
-        let check = |text: &str, host: Option<&str>, port: Option<u16>| {
-            let expected = Address { host: host.map(str::to_string), port };
-            assert_eq!(parse_address(text, true), Ok(expected), "{text:?}");
-        };
-        check("8080", None, Some(8080));
-        check("0", None, Some(0));
-        check("localhost", Some("localhost"), None);
-        check("localhost:9", Some("localhost"), Some(9));
-        check("127.0.0.1:80", Some("127.0.0.1"), Some(80));
-        check("::1", Some("::1"), None);
-        check("[::1]", Some("::1"), None);
-        check("[::1]:80", Some("::1"), Some(80));
-        let bad =
-            ["", ":80", "host:", "host:x", "host:65536", "65536", "[::1", "[x]:1", "a:b:c", "a b"];
-        for text in bad {
-            assert!(parse_address(text, true).is_err(), "{text:?}");
-        }
     }
 }

@@ -16,11 +16,13 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::ids::MessageId;
@@ -28,10 +30,12 @@ use crate::wire::client_message::encode_client_message;
 use crate::wire::{ClientMessage, Inherited, MessageType, Request};
 
 pub use self::outcome::{Answer, Content, Event, Failure, Lost, Relay};
-pub use crate::wire::query::parse_names;
+pub use crate::wire::query::{Features, parse_names, parse_own_uid};
 
 /// The longest body that is held in memory, in bytes; files that are fetched are not.
-pub const BODY_LIMIT: u64 = 64 << 20;
+///
+/// Far above what a server takes for a text, and above a list of all the files that a stage may hold.
+pub const BODY_LIMIT: u64 = 16 << 20;
 
 /// A server that has vanished is found within two minutes, as the server finds its clients.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
@@ -46,8 +50,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For the next bytes, inside a message or while a request that was sent whole is not answered.
     ///
-    /// Longer than a server takes to find out that others have stopped reading, since it slows
-    /// down whoever sends to them.
+    /// Longer than a server takes to find out that a client has stopped reading, since it may hold
+    /// a sender back until then.
     pub answer: Duration,
 }
 
@@ -87,6 +91,19 @@ struct Shared {
     writing: Mutex<u64>,
     pending: Mutex<Pending>,
     answer_timeout: Duration,
+    /// Whether the server has answered anything with `Status Ok`.
+    has_answered: AtomicBool,
+}
+
+/// What is sent: a request and the first bytes of its body.
+struct Outgoing<'a> {
+    request: Request,
+    body_len: u64,
+    body: &'a [u8],
+    /// Where the body of the answer goes; into memory, where there is none.
+    open: Option<OpenSink>,
+    /// When the request must be sent at the latest; `None` is for requests that may wait.
+    deadline: Option<Instant>,
 }
 
 /// A connection to a server. Dropping it closes the connection.
@@ -99,7 +116,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the first of `addresses` that accepts.
+    /// Connects to the first of `addresses` that accepts, and begins the session: its first message
+    /// is `query`, without a body (§2.3.1.2). Its answer is not waited for.
     ///
     /// `on_event` is called by the reading thread, [`Event::Lost`] last. While it takes its time
     /// nothing more is read, and a server takes a client that does not read for one that has
@@ -119,6 +137,7 @@ impl Client {
             writing: Mutex::new(0),
             pending: Mutex::new(Pending::default()),
             answer_timeout: timeouts.answer,
+            has_answered: AtomicBool::new(false),
         });
         let (ended, reading) = bounded(0);
         let read = Arc::clone(&shared);
@@ -126,20 +145,52 @@ impl Client {
             reader::run(&read, on_event);
             drop(ended);
         })?;
-        Ok(Client { shared, reading })
+        let client = Client { shared, reading };
+        client.query_then("", |_| {});
+        Ok(client)
+    }
+
+    /// Whether the connection has ended, or was given up.
+    pub fn is_lost(&self) -> bool {
+        self.shared.pending.lock().lost.is_some()
+    }
+
+    /// Whether the server has answered anything with `Status Ok`, so that it is one of this protocol.
+    pub fn has_answered(&self) -> bool {
+        self.shared.has_answered.load(Ordering::Acquire)
     }
 
     /// Says bye (§2.3.4), and waits until the server has closed the connection, for `limit` at the
     /// most; what arrives until then is still handed on.
     pub fn leave(&self, limit: Duration) {
-        self.request(Request::Bye, &[], None, Box::new(|_| {}));
-        let _ = self.reading.recv_timeout(limit);
+        let deadline = Instant::now() + limit;
+        self.request_by(Some(deadline), Request::Bye, &[], Box::new(|_| {}));
+        let _ = self.reading.recv_deadline(deadline);
     }
 
     /// Sends a request with a body that is in memory.
-    fn request(&self, request: Request, body: &[u8], open: Option<OpenSink>, on_answer: OnAnswer) {
-        let mut writing = self.shared.writing.lock();
-        let id = self.begin(&mut writing, request, body.len() as u64, body, open, on_answer);
+    fn request(&self, request: Request, body: &[u8], on_answer: OnAnswer) {
+        self.request_by(None, request, body, on_answer);
+    }
+
+    /// The same, but fails where it cannot be sent by `deadline`, since something else is.
+    fn request_by(
+        &self,
+        deadline: Option<Instant>,
+        request: Request,
+        body: &[u8],
+        on_answer: OnAnswer,
+    ) {
+        let body_len = body.len() as u64;
+        self.send(Outgoing { request, body_len, body, open: None, deadline }, on_answer);
+    }
+
+    /// Sends a request that `outgoing` holds whole.
+    fn send(&self, outgoing: Outgoing<'_>, on_answer: OnAnswer) {
+        let Some(mut writing) = self.lock_to_write(outgoing.deadline) else {
+            return on_answer(Err(Failure::Busy));
+        };
+        let id = self.begin(&mut writing, outgoing, on_answer);
         drop(writing);
         if let Some(id) = id {
             self.shared.note_sent(id);
@@ -151,12 +202,10 @@ impl Client {
     fn begin(
         &self,
         last_id: &mut u64,
-        request: Request,
-        body_len: u64,
-        body: &[u8],
-        open: Option<OpenSink>,
+        outgoing: Outgoing<'_>,
         on_answer: OnAnswer,
     ) -> Option<MessageId> {
+        let Outgoing { request, body_len, body, open, .. } = outgoing;
         *last_id += 1;
         let id = MessageId(*last_id);
         let mut pending = self.shared.pending.lock();
@@ -176,6 +225,22 @@ impl Client {
         let _ = (&self.shared.stream).write_all(&bytes);
         Some(id)
     }
+
+    /// Waits for the turn to write; until `deadline`, and then also for room in the socket, so that a
+    /// short request does not wait inside.
+    fn lock_to_write(&self, deadline: Option<Instant>) -> Option<MutexGuard<'_, u64>> {
+        let Some(deadline) = deadline else { return Some(self.shared.writing.lock()) };
+        let writing = self.shared.writing.try_lock_until(deadline)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        is_writable(&self.shared.stream, left).then_some(writing)
+    }
+}
+
+/// Waits until a socket has room for some bytes. One that is broken has: writing says why.
+fn is_writable(stream: &TcpStream, limit: Duration) -> bool {
+    let mut polled = [PollFd::new(stream, PollFlags::OUT)];
+    let limit = Timespec::try_from(limit).ok();
+    matches!(poll(&mut polled, limit.as_ref()), Ok(ready) if ready > 0)
 }
 
 impl Drop for Client {

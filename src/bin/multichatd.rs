@@ -1,7 +1,6 @@
 //! The server's command line: flags to a configuration, the log, and the exit status.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use getopts::{Matches, Options, ParsingStyle};
@@ -48,7 +47,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     let options = options();
-    let matches = options.parse(args::arguments()?).map_err(UsageError::from)?;
+    let matches = options.parse(args::arguments()).map_err(UsageError::from)?;
     if matches.opt_present("help") {
         return print(&help(&options));
     }
@@ -56,7 +55,7 @@ fn run() -> Result<(), Failure> {
         return print(&format!("{NAME} {}\n", env!("CARGO_PKG_VERSION")));
     }
     if let Some(argument) = matches.free.first() {
-        return Err(args::stray(argument).into());
+        return Err(stray(argument).into());
     }
     let config = config(&matches)?;
     // Before the log begins, which may be a file that may not grow.
@@ -118,7 +117,7 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
     };
     let mut config = Config {
         listen: Vec::new(),
-        stage_dir: args::value(matches, "stage", parse_dir)?,
+        stage_dir: args::path_value(matches, "stage", "not a directory's name")?,
         stage_limit: size("stage-limit", defaults.stage_limit)?,
         max_clients: args::value(matches, "max-clients", parse_count)?
             .unwrap_or(defaults.max_clients),
@@ -135,20 +134,27 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
     };
     let typed = matches.opt_strs("listen");
     let addresses = typed.iter().map(|text| {
+        let text = args::text_argument(text)?;
         parse_address(text, true).map_err(|what| UsageError(format!("--listen {text}: {what}")))
     });
     let addresses: Vec<_> = addresses.collect::<Result<_, _>>()?;
     for (address, text) in addresses.iter().zip(&typed) {
-        let found = address
-            .resolve(PORT)
-            .map_err(|error| Failure::Run(format!("cannot listen on {text}: {error}")))?;
+        let found = address.resolve_to_listen(PORT).map_err(|error| {
+            Failure::Run(format!("cannot listen on {text}: {}", args::why(&error)))
+        })?;
         config.listen.extend(found);
     }
     Ok(config)
 }
 
-fn parse_dir(text: &str) -> Result<PathBuf, &'static str> {
-    if text.is_empty() { Err("not a directory's name") } else { Ok(text.into()) }
+/// A stray argument; an address is one that was meant to be listened on.
+fn stray(argument: &str) -> UsageError {
+    let UsageError(what) = args::stray(argument);
+    let port_or_host = argument.starts_with(|c: char| c.is_ascii_digit()) || argument.contains(':');
+    match parse_address(argument, true) {
+        Ok(_) if port_or_host => UsageError(format!("{what}; to listen there: -l {argument}")),
+        _ => UsageError(what),
+    }
 }
 
 fn log_level(matches: &Matches) -> LevelFilter {
@@ -168,7 +174,11 @@ fn serve(config: Config) -> Result<(), Failure> {
     // Before anything listens: a signal from here on stops the server in an orderly way.
     let mut signals = Signals::new(signals::stopping()).map_err(no_signals)?;
     let failed = |failure: multichat::server::StartError| {
-        Failure::Run(format!("{}: {}", failure.tried, failure.error))
+        let hint = match failure.error.kind() {
+            io::ErrorKind::AddrInUse => "; -l chooses another port (-l 8081, or -l 0 for any)",
+            _ => "",
+        };
+        Failure::Run(format!("{}: {}{hint}", failure.tried, args::why(&failure.error)))
     };
     let server = Server::bind(config).map_err(failed)?;
     let addresses = server.addresses();

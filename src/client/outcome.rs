@@ -72,6 +72,8 @@ pub enum Failure {
     Refused(String),
     /// The connection has ended; whether the request was carried out is not known.
     Lost(Lost),
+    /// It could not be sent in time: something else is being sent, or the server does not read.
+    Busy,
     /// The server's answer is not one.
     NoAnswer(&'static str),
     /// A file of one's own could not be read or written.
@@ -83,6 +85,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Refused(reason) => reason.fmt(f),
             Failure::Lost(lost) => lost.fmt(f),
+            Failure::Busy => f.write_str("the connection is busy sending something else"),
             Failure::NoAnswer(what) => what.fmt(f),
             Failure::Local(error) => error.fmt(f),
         }

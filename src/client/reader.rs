@@ -3,6 +3,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::{Answer, BODY_LIMIT, Content, Event, Failure, Lost, Relay, Shared, Waiting};
@@ -113,6 +114,9 @@ impl<F: FnMut(Event)> Reader<'_, F> {
             }
             ServerMessage::Response { status, inherited, file_id, content_type, len, .. } => {
                 let waiting = self.shared.pending.lock().requests.remove(&inherited.id);
+                if status == Status::Ok {
+                    self.shared.has_answered.store(true, Ordering::Release);
+                }
                 match (waiting, status) {
                     (Some(waiting), Status::Ok)
                         if inherited.message_type != Some(waiting.message_type) =>
@@ -123,7 +127,7 @@ impl<F: FnMut(Event)> Reader<'_, F> {
                     }
                     (Some(waiting), Status::Ok) => self.answer(waiting, file_id, content_type, len),
                     (Some(waiting), Status::Error) => {
-                        // Whoever waits is told in any case, and then the others.
+                        // The asker is told in any case, and then the others.
                         let reason = self.read_body(len).map(reason);
                         let lost = reason.as_ref().err().cloned();
                         let failure = reason.map_or_else(Failure::Lost, Failure::Refused);
@@ -158,7 +162,7 @@ impl<F: FnMut(Event)> Reader<'_, F> {
             Some(open) => match self.copy_to_opened(len, open(&content_type, len)) {
                 Ok(Ok(())) => (done(Vec::new()), None),
                 Ok(Err(Unwritten { error, left })) => {
-                    // Whoever waits need not wait for a rest that is dropped.
+                    // The asker need not wait for a rest that is dropped.
                     on_answer(Err(Failure::Local(error)));
                     return self.skip(left);
                 }

@@ -1,17 +1,22 @@
 //! What a client can ask for, each in one function.
 
 use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::{Client, Failure, Lost, OpenSink, Outcome};
+use super::{Client, Failure, Lost, Outcome, Outgoing};
 use crate::ids::{FileId, MessageId, Uid};
 use crate::text::Extension;
+use crate::wire::query::Features;
 use crate::wire::{Chat, ContentType, Request, query};
 
-/// A file that is refused while so much of it is still to be sent is not sent to its end: the
-/// connection is given up.
-const ABANDON_BYTES: u64 = 64 << 20;
+/// A file that is refused while more than this is still to be sent is not sent to its end: the
+/// connection is given up, since a message cannot end otherwise.
+const ABANDON_BYTES: u64 = 1 << 20;
+
+/// How long a file of more than [`ABANDON_BYTES`] waits behind its header for a server to refuse it.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(50);
 
 /// How much of a file is read and sent at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -34,7 +39,7 @@ impl Client {
         on_answer: impl FnOnce(Outcome) + Send + 'static,
     ) {
         let chat = Request::Chat(Chat { to, content_type: ContentType::Text, file_name: None });
-        self.request(chat, text, None, Box::new(on_answer));
+        self.request(chat, text, Box::new(on_answer));
     }
 
     /// Sets this client's nickname, and returns it as it was set (§2.3.1.3).
@@ -42,10 +47,17 @@ impl Client {
     /// # Errors
     /// See [`Failure`].
     pub fn set_nickname(&self, nickname: &str) -> Result<String, Failure> {
-        let answer = wait(|on_answer| {
-            self.request(Request::Nickname, nickname.as_bytes(), None, Box::new(on_answer));
-        })?;
-        Ok(answer.text())
+        wait(|on_answer| self.set_nickname_then(nickname, on_answer)).map(|answer| answer.text())
+    }
+
+    /// Sets this client's nickname; `on_answer` is called once the response has come, or the
+    /// connection is lost, and must not wait.
+    pub fn set_nickname_then(
+        &self,
+        nickname: &str,
+        on_answer: impl FnOnce(Outcome) + Send + 'static,
+    ) {
+        self.request(Request::Nickname, nickname.as_bytes(), Box::new(on_answer));
     }
 
     /// Asks the server; an empty `what` is the draft's own query (§2.1.1.2).
@@ -60,7 +72,32 @@ impl Client {
     /// Asks the server; `on_answer` is called once the response has come, or the connection is
     /// lost, and must not wait.
     pub fn query_then(&self, what: &str, on_answer: impl FnOnce(Outcome) + Send + 'static) {
-        self.request(Request::Query, what.as_bytes(), None, Box::new(on_answer));
+        self.request(Request::Query, what.as_bytes(), Box::new(on_answer));
+    }
+
+    /// Asks the server, and waits for the answer for `limit` at the most, the time included in which
+    /// something else is being sent.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`] where there is no answer in time; otherwise see [`Failure`].
+    pub fn query_within(&self, what: &str, limit: Duration) -> Result<String, Failure> {
+        let deadline = Instant::now() + limit;
+        let (on_answer, answered) = answer_channel();
+        self.request_by(Some(deadline), Request::Query, what.as_bytes(), Box::new(on_answer));
+        let answer = answered.recv_deadline(deadline).unwrap_or(Err(Failure::Busy));
+        answer.map(|answer| answer.text())
+    }
+
+    /// What the server knows beyond the draft; nothing, where it does not tell.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub fn features(&self) -> Result<Features, Failure> {
+        match self.query("features") {
+            Ok(body) => Ok(Features::parse(&body)),
+            Err(Failure::Refused(_)) => Ok(Features::default()),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// This client's own UID; `None` where the server does not tell.
@@ -108,8 +145,9 @@ impl Client {
     /// `on_progress` is told how many bytes have been sent.
     ///
     /// # Errors
-    /// See [`Failure`]. Where `file` ends early, or is refused with much of it still to be sent, the
-    /// connection is given up: there is no other way to end a message.
+    /// See [`Failure`]. Where `file` ends early, or is refused with more than a mebibyte of it still
+    /// to be sent, the connection is given up ([`Client::is_lost`]): there is no other way to end a
+    /// message.
     pub fn share(
         &self,
         to: Option<Uid>,
@@ -122,8 +160,18 @@ impl Client {
         let chat = Request::Chat(Chat { to, content_type, file_name: None });
         let (on_answer, answered) = answer_channel();
         let mut writing = self.shared.writing.lock();
-        let id = self.begin(&mut writing, chat, len, &[], None, Box::new(on_answer));
-        let sent = id.map_or(Ok(()), |id| self.send_file(id, file, len, on_progress));
+        let header =
+            Outgoing { request: chat, body_len: len, body: &[], open: None, deadline: None };
+        let id = self.begin(&mut writing, header, Box::new(on_answer));
+        let early = (len > ABANDON_BYTES).then(|| answered.recv_timeout(REFUSAL_PAUSE).ok());
+        let early = early.flatten();
+        if early.is_some() {
+            self.shared.abandon();
+        }
+        let sent = match (id, &early) {
+            (Some(id), None) => self.send_file(id, file, len, on_progress),
+            _ => Ok(()),
+        };
         drop(writing);
         if let Some(id) = id {
             self.shared.note_sent(id);
@@ -131,7 +179,7 @@ impl Client {
         if let Err(error) = sent {
             return Err(Failure::Local(error));
         }
-        let answer = answered.recv().unwrap_or(Err(Failure::Lost(Lost::Closed)))?;
+        let answer = early.unwrap_or_else(|| wait_for(&answered))?;
         answer.file_id.ok_or(Failure::NoAnswer("the server did not tell the File-ID"))
     }
 
@@ -179,8 +227,10 @@ impl Client {
     ) -> Outcome {
         wait(|on_answer| {
             let body = id.to_string();
-            let (open, on_answer) = (Some(Box::new(open) as OpenSink), Box::new(on_answer));
-            self.request(Request::Fetch, body.as_bytes(), open, on_answer);
+            let (body, body_len) = (body.as_bytes(), body.len() as u64);
+            let request = Request::Fetch;
+            let open = Some(Box::new(open) as _);
+            self.send(Outgoing { request, body_len, body, open, deadline: None }, on_answer);
         })
     }
 }
@@ -189,7 +239,7 @@ impl Client {
 fn answer_channel() -> (impl FnOnce(Outcome) + Send + 'static, Receiver<Outcome>) {
     let (answer, answered) = bounded(1);
     let on_answer = move |result| {
-        // Whoever asked waits for it, or has found out otherwise.
+        // The asker waits for it, or has found out otherwise.
         let _ = answer.send(result);
     };
     (on_answer, answered)
@@ -199,5 +249,9 @@ fn answer_channel() -> (impl FnOnce(Outcome) + Send + 'static, Receiver<Outcome>
 fn wait(send: impl FnOnce(Box<dyn FnOnce(Outcome) + Send>)) -> Outcome {
     let (on_answer, answered) = answer_channel();
     send(Box::new(on_answer));
+    wait_for(&answered)
+}
+
+fn wait_for(answered: &Receiver<Outcome>) -> Outcome {
     answered.recv().unwrap_or(Err(Failure::Lost(Lost::Closed)))
 }

@@ -246,3 +246,26 @@ pub(crate) fn cause_of(error: &io::Error) -> Cause {
         _ => Cause::ServerFailed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_client_has_left_is_told_by_the_error_of_its_connection() {
+        let cases = [
+            (Errno::PIPE, Cause::Closed),
+            (Errno::CONNRESET, Cause::Reset),
+            (Errno::CONNABORTED, Cause::Reset),
+            (Errno::TIMEDOUT, Cause::Vanished),
+            (Errno::HOSTUNREACH, Cause::Vanished),
+            (Errno::NETUNREACH, Cause::Vanished),
+            (Errno::NOMEM, Cause::ServerFailed),
+            (Errno::NOBUFS, Cause::ServerFailed),
+            (Errno::BADF, Cause::ServerFailed),
+        ];
+        for (errno, expected) in cases {
+            assert_eq!(cause_of(&errno.into()), expected, "{errno}");
+        }
+    }
+}

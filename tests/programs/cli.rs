@@ -1,11 +1,13 @@
 //! The command line: options, usage errors, failures at start, limits on clients, and the log.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Output, Stdio};
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Output, Stdio};
 
-use crate::common::{Peer, Process, Server, chat, multichatd};
+use crate::common::{DEADLINE, Peer, Process, Server, chat, multichatd};
 
 fn run(options: &[&str]) -> Output {
     multichatd(options).output().expect("run multichatd")
@@ -57,6 +59,12 @@ fn usage_errors_are_named_in_one_line_with_status_2() {
     let not_port = "--listen localhost:99999: not a port (0 to 65535)";
     is_wrong_usage(&["--listen", "localhost:99999"], not_port);
     is_wrong_usage(&["--stage", ""], "--stage : not a directory's name");
+    // A hint, where it is plain what was meant.
+    is_wrong_usage(&["8081"], "8081: unexpected argument; to listen there: -l 8081");
+    is_wrong_usage(
+        &["192.168.1.20"],
+        "192.168.1.20: unexpected argument; to listen there: -l 192.168.1.20",
+    );
 }
 
 #[test]
@@ -64,8 +72,9 @@ fn failures_at_start_say_what_was_tried_with_status_1() {
     // A failure at run time: one line that says what was tried and why it failed, exit status 1.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let why =
-        format!("multichatd: cannot listen on {address}: Address already in use (os error 98)\n");
+    let why = format!(
+        "multichatd: cannot listen on {address}: Address already in use; -l chooses another port (-l 8081, or -l 0 for any)\n"
+    );
     fails(&["--listen", &address], 1, &why);
 
     let dir = tempfile::tempdir().unwrap();
@@ -73,8 +82,7 @@ fn failures_at_start_say_what_was_tried_with_status_1() {
     fs::write(&file, "no directory").unwrap();
     let stage = file.join("stage");
     let stage = stage.to_str().unwrap();
-    let why =
-        format!("multichatd: cannot keep shared files in {stage}: Not a directory (os error 20)\n");
+    let why = format!("multichatd: cannot keep shared files in {stage}: Not a directory\n");
     fails(&["--listen", "127.0.0.1:0", "--stage", stage], 1, &why);
 
     let unknown = run(&["--listen", "no.such.host.invalid"]);
@@ -357,4 +365,49 @@ fn no_level_of_the_log_holds_a_body_or_a_control_character() {
         assert!(line.starts_with('['), "not a line of the log: {line:?}");
     }
     assert!(log.iter().any(|line| line.contains("client 1")), "{log:#?}");
+}
+
+#[test]
+fn a_name_is_listened_on_at_those_of_its_addresses_that_this_host_has() {
+    // `localhost` mostly stands for ::1 as well, also where IPv6 is off.
+    let addresses = listens_without_ipv6(&["-l", "localhost:0"]);
+    let Some(addresses) = addresses else { return };
+    assert_eq!(addresses.len(), 1, "{addresses:?}");
+    assert!(addresses[0].starts_with("listening on 127.0.0.1:"), "{addresses:?}");
+}
+
+/// Starts a server in a network of its own without IPv6; `None`, and said so, where this user may not
+/// make one.
+fn listens_without_ipv6(options: &[&str]) -> Option<Vec<String>> {
+    const SCRIPT: &str =
+        "ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/lo/disable_ipv6 && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--net", "sh", "-c", SCRIPT, "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_multichatd")).args(options).stdin(Stdio::null());
+    let mut server = Process::spawn(command);
+    let Some(_) = server.out.first_line() else {
+        eprintln!("skipped: {:?}", server.log.seen);
+        return None;
+    };
+    server.signal(rustix::process::Signal::TERM);
+    server.wait(DEADLINE);
+    Some(server.out.seen.clone())
+}
+
+#[test]
+fn a_directory_may_be_called_anything_that_the_system_allows() {
+    // Paths are bytes.
+    let dir = tempfile::tempdir().unwrap();
+    let stage = dir.path().join(OsStr::from_bytes(b"caf\xe9"));
+    let mut command = multichatd(&["--listen", "127.0.0.1:0", "--stage"]);
+    command.arg(&stage);
+    let mut server = Process::spawn(command);
+    server.out.wait_for("listening on ");
+    assert!(stage.is_dir());
+    let mut command = multichatd(&["--listen"]);
+    command.arg(OsStr::from_bytes(b"caf\xe9"));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("not UTF-8"), "{error}");
 }

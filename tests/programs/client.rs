@@ -4,8 +4,10 @@ mod fake;
 mod library;
 mod pipes;
 mod reconnect;
+mod room;
 mod saving;
 mod signals;
+mod scripts;
 mod terminal;
 
 use std::path::Path;

@@ -1,175 +1,194 @@
-//! The room on a terminal: lines are typed below, and what arrives is printed above.
+//! The room for a person at a terminal: lines are typed below, and what arrives is shown above.
 //!
-//! Three threads beside the connection's: this one edits lines, `commands` carries them out one
-//! after the other, and `screen` prints. None but the editing one ever waits for the person, and so
-//! the connection is read whatever the person does.
+//! Three threads beside the connection's: this one reads keys and shows what has arrived (`room`),
+//! `commands` carries out what is entered, one line after the other, and one hears of signals. None
+//! but the first ever waits for the terminal, and so the connection is read whatever the person does.
+//!
+//! - `keys`, `buffer`, `history`, `editor`, `view`: the line being typed. They know no terminal.
+//! - `terminal`: its modes and its size. `screen`: what waits to be shown, bounded.
+//! - `line`: what a line asks for. `completion`: what Tab offers. `commands`: carries lines out.
+//! - `plain`: the room where the terminal edits the lines itself.
 
+mod acquaintances;
+mod buffer;
 mod commands;
 mod completion;
+mod editor;
+mod history;
+mod keys;
 mod line;
+mod paths;
+mod plain;
+mod printing;
+mod room;
 mod screen;
+pub(crate) mod terminal;
+mod view;
 
-use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crossbeam_channel::unbounded;
-use rustyline::config::Configurer;
-use rustyline::error::ReadlineError;
-use rustyline::history::MemHistory;
-use rustyline::{
-    Cmd, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext,
-    EventHandler, KeyCode, KeyEvent, Modifiers, Movement, RepeatCount,
-};
+use crossbeam_channel::{Sender, unbounded};
 
-use self::commands::Commands;
+use self::acquaintances::Acquaintances;
+use self::commands::{Commands, also, greeting};
 use self::completion::Completion;
 use self::line::Line;
+use self::printing::Printing;
+use self::room::Room;
 use self::screen::Screen;
+use self::terminal::Terminal;
 use crate::Failure;
-use crate::link::{Link, LinkEvent};
-use crate::listen;
+use crate::joining::Questions;
+use crate::options::variable;
+use crate::output;
+use crate::reconnecting_client::{ConnectionEvent, ReconnectingClient};
 use crate::settings::Settings;
-use crate::show::{self, Style};
-use crate::terminal::{self, Taken};
-
-const PROMPT: &str = "> ";
-
-/// How many lines the history keeps.
-const HISTORY_LINES: usize = 1000;
+use crate::show::TerminalSafe;
+use crate::transcript::Transcript;
 
 /// Joins the room, and leaves it when the person says so.
 pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
-    terminal::keep();
     let settings = Settings { reconnects: true, ..settings };
-    let mut editor = editor().map_err(|error| cannot_edit(&error))?;
-    // Where the terminal cannot do it, lines are printed as they are.
-    let printer = editor.create_external_printer().ok();
-    let edits = printer.is_some();
-    let (screen, printing) = Screen::start(printer)?;
-    let style = Style {
-        has_time: true,
-        has_colour: listen::colours(&settings),
-        has_bell: !settings.is_plain,
+    let transcript = Transcript::open(&settings)?.map(Arc::new);
+    output::watch_reader()?;
+    let cannot_start = |error| Failure::Run(format!("cannot start: {error}"));
+    let (screen, woken) = Screen::new().map_err(cannot_start)?;
+    let acquaintances = Arc::new(Acquaintances::default());
+    let room = join(&settings, &screen, &acquaintances, transcript.clone())?;
+    let terminal = if may_edit(&settings) { Terminal::take() } else { None };
+    let style = room::style(&settings, terminal.is_some());
+    let printing = || Printing::new(style, Arc::clone(&room));
+    let is_busy = Arc::new(AtomicBool::new(false));
+    let commands = Commands {
+        room: Arc::clone(&room),
+        screen: screen.clone(),
+        acquaintances: Arc::clone(&acquaintances),
+        transcript,
+        is_plain: terminal.is_none(),
+        is_busy: Arc::clone(&is_busy),
     };
-    let arriving = screen.clone();
-    let link = Link::join(settings.clone(), move |event| match event {
-        LinkEvent::Relay(relay) => arriving.print(show::relay(&relay, style)),
-        LinkEvent::Notice(what) | LinkEvent::Ended(what) => arriving.notice(&what),
-    })?;
-    let link = Arc::new(link);
-    editor.set_helper(Some(Completion::new(Arc::clone(&link))));
-    let commands = Commands::new(settings, Arc::clone(&link), screen);
-    let edited = carry_out(&mut editor, edits, commands);
-    link.leave();
-    // The editor may hold what is still to be printed: without it, it is printed as it comes.
-    drop(editor);
-    drop(link);
-    let _ = printing.join();
-    edited
-}
-
-/// Reads lines, and has them carried out, until the person leaves.
-fn carry_out(
-    editor: &mut Editor<Completion, MemHistory>,
-    edits: bool,
-    mut commands: Commands,
-) -> Result<(), Failure> {
     let (enter, entered) = unbounded();
-    let screen = commands.screen();
-    let worker = thread::Builder::new().name("commands".to_string()).spawn(move || {
-        // Here, so that the person can type, and leave, while a slow server has not answered yet.
-        commands.greet();
+    let worker = spawn("commands", move || {
+        commands.room.wait_for_first_try();
         for line in entered {
             commands.carry_out(line);
         }
-    });
-    let worker = worker.map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))?;
-    // Where the terminal edits the lines, it stays as it is.
-    let taken = edits.then(Taken::take);
-    let ended = loop {
-        terminal::wait_if_ending();
-        let typed = match editor.readline(PROMPT) {
-            Ok(typed) => typed,
-            Err(ReadlineError::Eof | ReadlineError::Interrupted) => break Ok(()),
-            // A window's new size is the editor's own business.
-            Err(ReadlineError::Signal(_)) => continue,
-            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                screen.notice("what was typed is not UTF-8: not sent");
-                continue;
-            }
-            Err(error) => break Err(cannot_edit(&error)),
-        };
-        screen.entered();
-        match Line::parse(&typed) {
-            Line::Nothing => continue,
-            Line::Quit => break Ok(()),
-            line => {
-                // The worker goes on for as long as this thread holds the other end.
-                let _ = enter.send(line);
-            }
-        }
-        // Kept in memory alone: what is said in a room is nobody's file.
-        let _ = editor.add_history_entry(typed);
+    })?;
+    let mut entering = Entering { enter, screen: screen.clone(), is_busy, doubtful: None };
+    let print_rest = |printing: Printing| {
+        let screen = screen.clone();
+        spawn("screen", move || printing.print_all(&screen))
     };
-    drop(enter);
-    // Ctrl-C ends whoever does not want to wait for the rest.
-    drop(taken);
-    // What was entered is still carried out. It has said itself what went wrong.
+    let (ended, printer) = match terminal {
+        Some(terminal) => {
+            let completion = Completion::new(Arc::clone(&room), acquaintances);
+            let edited = Room::new(terminal, (screen.clone(), woken), completion, printing())?;
+            let ended = edited.run(|line| entering.enter(line));
+            // The terminal is the person's again: Ctrl-C ends what still takes its time.
+            (ended, print_rest(printing())?)
+        }
+        None => {
+            let printer = print_rest(printing())?;
+            (plain::read_lines(&screen, &woken, |line| entering.enter(line)), printer)
+        }
+    };
+    drop(entering);
+    if room.joined().is_none() {
+        // Nothing that waits for a connection can be carried out, and nobody waits for that.
+        room.leave();
+    }
+    // What was entered is still carried out, and says itself what goes wrong.
     let _ = worker.join();
+    room.leave();
+    screen.close();
+    let _ = printer.join();
     ended
 }
 
-fn editor() -> rustyline::Result<Editor<Completion, MemHistory>> {
-    let config = Config::builder()
-        .completion_type(CompletionType::List)
-        .max_history_size(HISTORY_LINES)?
-        .history_ignore_dups(true)?
-        .build();
-    let history = MemHistory::with_config(&config);
-    let mut editor = Editor::with_history(config, history)?;
-    editor.set_auto_add_history(false);
-    let ctrl_c = KeyEvent(KeyCode::Char('C'), Modifiers::CTRL);
-    editor.bind_sequence(ctrl_c, EventHandler::Conditional(Box::new(DropLine)));
-    if let Some(key) = terminal::suspend_key() {
-        let key = KeyEvent::new(key, Modifiers::NONE);
-        editor.bind_sequence(key, EventHandler::Conditional(Box::new(Suspend)));
-    }
-    Ok(editor)
+/// Whether lines are to be edited here, and the terminal can do what that needs.
+fn may_edit(settings: &Settings) -> bool {
+    let cannot = ["dumb", "cons25", "emacs"];
+    let terminal = variable("TERM");
+    !settings.is_plain && terminal.is_some_and(|terminal| !cannot.contains(&terminal.as_str()))
 }
 
-fn cannot_edit(error: &ReadlineError) -> Failure {
-    Failure::Run(format!("cannot read from the terminal: {error}"))
+fn join(
+    settings: &Settings,
+    screen: &Screen,
+    acquaintances: &Arc<Acquaintances>,
+    transcript: Option<Arc<Transcript>>,
+) -> Result<Arc<ReconnectingClient>, Failure> {
+    let (screen, acquaintances) = (screen.clone(), Arc::clone(acquaintances));
+    let questions = Questions { uid: true, names: true, features: true };
+    let on_event = {
+        let settings = settings.clone();
+        move |event| match event {
+            ConnectionEvent::Joined(joined) => {
+                let others = joined.namesakes();
+                screen.notice(&greeting(&settings, &joined));
+                match &joined.nickname {
+                    Ok(Some(nickname)) if !others.is_empty() => {
+                        let nickname = TerminalSafe(nickname);
+                        screen.notice(&format!("you are {nickname}{}", also(&others)));
+                    }
+                    Ok(Some(_)) | Err(_) => {}
+                    Ok(None) => screen.notice("you have no nickname: /nick NAME sets one"),
+                }
+            }
+            ConnectionEvent::JoinedAgain => acquaintances.forget(),
+            ConnectionEvent::Relay(relay) => {
+                acquaintances.note(&relay);
+                if let Some(transcript) = &transcript {
+                    transcript.relay(&relay);
+                }
+                screen.relay(relay);
+            }
+            ConnectionEvent::Notice(what) => screen.unasked(&what),
+            ConnectionEvent::Ended(why) => screen.end(why),
+        }
+    };
+    ReconnectingClient::start(settings.clone(), questions, on_event).map(Arc::new)
 }
 
-/// Ctrl-C drops the line being typed; where there is none, it ends the program.
-struct DropLine;
+/// Takes lines as they are entered.
+struct Entering {
+    enter: Sender<Line>,
+    screen: Screen,
+    is_busy: Arc<AtomicBool>,
+    /// A line that was not said, since it may have been meant as a command: entered once more, it is.
+    doubtful: Option<String>,
+}
 
-impl ConditionalEventHandler for DropLine {
-    fn handle(
-        &self,
-        _event: &Event,
-        _count: RepeatCount,
-        _positive: bool,
-        context: &EventContext<'_>,
-    ) -> Option<Cmd> {
-        let is_empty = context.line().is_empty();
-        Some(if is_empty { Cmd::Interrupt } else { Cmd::Kill(Movement::WholeBuffer) })
+impl Entering {
+    /// Takes a line; `false` where the person leaves.
+    fn enter(&mut self, typed: &str) -> bool {
+        let doubtful = self.doubtful.take();
+        let line = match Line::parse(typed) {
+            Line::Nothing => return true,
+            Line::Quit => return false,
+            Line::Doubtful(text, _) if doubtful.as_ref() == Some(&text) => Line::Say(text),
+            Line::Doubtful(text, hint) => {
+                self.screen.notice(&format!("not sent: {hint}; enter it once more to say it"));
+                self.doubtful = Some(text);
+                return true;
+            }
+            line => line,
+        };
+        if self.is_busy.load(Ordering::Relaxed) {
+            self.screen.notice("this waits until the file is through");
+        }
+        // The worker goes on for as long as this is here.
+        let _ = self.enter.send(line);
+        true
     }
 }
 
-/// Stops the program, as Ctrl-Z does. The editor's own way would leave the shell a terminal without echo.
-struct Suspend;
-
-impl ConditionalEventHandler for Suspend {
-    fn handle(
-        &self,
-        _event: &Event,
-        _count: RepeatCount,
-        _positive: bool,
-        _context: &EventContext<'_>,
-    ) -> Option<Cmd> {
-        terminal::suspend();
-        Some(Cmd::Repaint)
-    }
+fn spawn(
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<thread::JoinHandle<()>, Failure> {
+    let started = thread::Builder::new().name(name.to_string()).spawn(run);
+    started.map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))
 }

@@ -1,25 +1,26 @@
 //! The client's command line: what is asked for, and the exit status.
 
+mod clean;
+mod command;
 mod console;
-mod link;
-mod listen;
-mod once;
+mod file;
+mod joining;
 mod options;
 mod output;
-mod pipe;
-mod progress;
-mod saving;
+mod receiver;
+mod reconnecting_client;
 mod settings;
 mod show;
 mod signals;
-mod terminal;
-mod transfer;
+mod transcript;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use multichat::args::{self, UsageError};
 
+use self::command::{fetch, files, json_lines, lines, listen, send, share, who};
+use self::console::terminal;
 use self::options::{Command, Invocation};
 
 /// The program's name, as it signs its errors.
@@ -64,15 +65,14 @@ fn run() -> Result<(), Failure> {
     };
     signals::watch()?;
     match command {
-        Command::Send(text) => once::send(&settings, text.as_deref()),
-        Command::Share(files) => once::share(&settings, &files),
-        Command::Fetch(id, target) => once::fetch(&settings, id, &target),
-        Command::Who => once::who(&settings),
-        Command::Files => once::files(&settings),
+        Command::Send { text, cleans } => send::run(&settings, text.as_deref(), cleans),
+        Command::Share(sources, extension) => share::run(&settings, &sources, extension.as_ref()),
+        Command::Fetch(id, target) => fetch::run(&settings, id, &target),
+        Command::Who { as_json } => who::run(&settings, as_json),
+        Command::Files { as_json } => files::run(&settings, as_json),
         Command::Listen(wanted) => listen::run(settings, &wanted),
-        Command::Room if io::stdin().is_terminal() && io::stdout().is_terminal() => {
-            console::run(settings)
-        }
-        Command::Room => pipe::run(settings),
+        Command::Room { as_json: true, .. } => json_lines::run(settings),
+        Command::Room { .. } if io::stdin().is_terminal() => console::run(settings),
+        Command::Room { cleans, .. } => lines::run(settings, cleans),
     }
 }

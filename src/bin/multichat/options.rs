@@ -1,15 +1,19 @@
 //! The command line: options and arguments to settings and a command.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::Path;
 
 use getopts::{Matches, Options, ParsingStyle};
 use multichat::args::{self, Address, UsageError, parse_address, parse_count, parse_seconds};
-use multichat::ids::{FileId, Uid};
+use multichat::ids::FileId;
+use multichat::text::Extension;
 use multichat::wire::parse_number;
 
 use crate::NAME;
-use crate::saving::Target;
+use crate::command::listen::Wanted;
+use crate::file::name::parse_type;
+use crate::file::saving::Target;
+use crate::file::share::Source;
+use crate::receiver::NamedReceiver;
 use crate::settings::Settings;
 
 /// What is to be done.
@@ -23,30 +27,37 @@ pub(crate) enum Invocation {
 /// What is to be done with the connection.
 pub(crate) enum Command {
     /// None was named: the room on a terminal, or lines from standard input.
-    Room,
+    Room {
+        as_json: bool,
+        cleans: bool,
+    },
     /// One text; `None` is standard input, whole.
-    Send(Option<String>),
-    Share(Vec<PathBuf>),
+    Send {
+        text: Option<String>,
+        cleans: bool,
+    },
+    Share(Vec<Source>, Option<Extension>),
     Fetch(FileId, Target),
-    Who,
-    Files,
+    Who {
+        as_json: bool,
+    },
+    Files {
+        as_json: bool,
+    },
     Listen(Wanted),
 }
 
-/// What is listened for, and until when.
-pub(crate) struct Wanted {
-    pub(crate) as_json: bool,
-    pub(crate) count: Option<usize>,
-    pub(crate) timeout: Option<Duration>,
-}
-
-/// What options of one command do nothing for the others, and which command's they are.
-const OWN_OPTIONS: [(&str, &[&str], &str); 5] = [
-    ("json", &["listen"], "listen"),
+/// What options of some commands do nothing for the others, and which commands' they are.
+const OWN_OPTIONS: [(&str, &[&str], &str); 9] = [
+    ("json", &["listen", "who", "files", ""], "listen, who, files and piped lines"),
     ("count", &["listen"], "listen"),
     ("timeout", &["listen"], "listen"),
+    ("times", &["listen", ""], "listen and piped lines"),
     ("output", &["fetch"], "fetch"),
-    ("to", &["send", "share", ""], "send, share and lines that are sent"),
+    ("type", &["share"], "share"),
+    ("clean", &["send", ""], "send and piped lines"),
+    ("log", &["listen", "send", ""], "the room, listen, send and piped lines"),
+    ("to", &["send", "share", ""], "send, share and piped lines"),
 ];
 
 const COMMANDS: &str = "\
@@ -60,19 +71,25 @@ Commands:
             the end of input waits for the last response and leaves
     send TEXT...    sends one message (-: standard input, whole); after --, one
                     that begins with a dash
-    share FILE...   shares files, prints each File-ID
+    share FILE...   shares files, prints each File-ID (-: standard input, with
+                    --type)
     fetch FILE-ID   saves a shared file and prints its name, or writes it as
                     -o says; never overwrites one that is there otherwise
     who             one line a client: UID and nickname
     files           one line a file: File-ID, type, bytes, sender's UID
     listen          prints what arrives until interrupted
 
-What arrives, a line each:
+What arrives, a line each; further lines of a text are indented:
     7 Tom: How are you?
-    7 Tom (to you): And you?
+    (to you) 7 Tom: And you?
     7 Tom shared file 10 (jpg, 3000 bytes)
 With --json: kind (text or file), from, nickname, to, text or file_id,
-content_type, bytes, time.
+content_type, bytes, time. Piped lines are then objects as well:
+    {\"text\": \"hi\", \"to\": 7}        to: a UID or a nickname, or left out
+    {\"share\": \"FILE\", \"to\": 7}     {\"fetch\": 10, \"output\": \"FILE\"}
+    {\"nick\": \"Tom\"}                {\"query\": \"names\"}
+Each may have an id, and is answered by an object with kind response, that id,
+status (ok or error), and reason, file_id, output, nickname or answer.
 
 Environment: MULTICHAT_SERVER and MULTICHAT_NICK stand in for -s and -n;
 NO_COLOR, if it is not empty, turns colours off.
@@ -87,13 +104,17 @@ fn options() -> Options {
         .parsing_style(ParsingStyle::FloatingFrees)
         .optopt("s", "server", "(default: $MULTICHAT_SERVER, or localhost:8080)", "HOST[:PORT]")
         .optopt("n", "nick", "nickname to set on joining (default: $MULTICHAT_NICK, or none)", "NAME")
-        .optopt("t", "to", "make send and share private, and lines that are sent", "UID")
-        .optopt("o", "output", "where fetch writes (default: FILE-ID.EXTENSION here; - is standard output)", "FILE")
-        .optflag("", "json", "listen: one JSON object a line")
+        .optopt("t", "to", "make send and share private, and piped lines: a UID, or a nickname that one client alone has", "WHOM")
+        .optopt("o", "output", "where fetch writes (default: FILE-ID.EXTENSION here; a directory: there; - is standard output, refused where that is a terminal)", "FILE")
+        .optopt("", "type", "share: the type, where the file's name does not tell", "EXTENSION")
+        .optflag("", "json", "one JSON object a line: listen, who, files; piped lines: both ways")
+        .optopt("", "log", "append what is said, with date and time, to FILE (0600)", "FILE")
+        .optflagmulti("", "clean", "piped lines, send: drop terminal control sequences, replace what is not UTF-8, instead of a refusal")
+        .optflagmulti("", "times", "listen, piped lines: the time before each line")
         .optopt("", "count", "listen: end with status 0 once N messages have come", "N")
         .optopt("", "timeout", "listen: end with status 1 when that long has passed", "SECS")
-        .optflagmulti("", "reconnect", "try again when the connection is lost (after 1 s, growing to 30 s); default on a terminal")
-        .optflagmulti("", "plain", "no colour, no progress bars, no bell: lines only")
+        .optflagmulti("", "reconnect", "try again when the connection is lost, or cannot be made (after 1 s, growing to 30 s); default on a terminal")
+        .optflagmulti("", "plain", "no colour, no progress bars, no bell, no line editing: lines only")
         .optflagmulti("h", "help", "print this and exit")
         .optflagmulti("V", "version", "print the version and exit");
     options
@@ -110,7 +131,7 @@ fn help(options: &Options) -> String {
 /// Reads the command line and the environment.
 pub(crate) fn parse() -> Result<Invocation, UsageError> {
     let options = options();
-    let matches = options.parse(args::arguments()?).map_err(UsageError::from)?;
+    let matches = options.parse(args::arguments()).map_err(UsageError::from)?;
     if matches.opt_present("help") {
         return Ok(Invocation::Print(help(&options)));
     }
@@ -119,10 +140,12 @@ pub(crate) fn parse() -> Result<Invocation, UsageError> {
     }
     let settings = Settings {
         server: server(&matches)?,
-        nickname: matches.opt_str("nick").or_else(|| variable("MULTICHAT_NICK")),
-        to: args::value(&matches, "to", parse_uid)?,
+        nickname: nickname(&matches)?,
+        to: args::value(&matches, "to", NamedReceiver::parse)?,
         reconnects: matches.opt_present("reconnect"),
         is_plain: matches.opt_present("plain"),
+        has_times: matches.opt_present("times"),
+        log: args::path_value(&matches, "log", "not a file's name")?,
     };
     let command = command(&matches)?;
     Ok(Invocation::Run(settings, command))
@@ -131,6 +154,11 @@ pub(crate) fn parse() -> Result<Invocation, UsageError> {
 /// A variable of the environment that is set and not empty.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn nickname(matches: &Matches) -> Result<Option<String>, UsageError> {
+    let nickname = args::value(matches, "nick", |text| Ok(text.to_string()))?;
+    Ok(nickname.or_else(|| variable("MULTICHAT_NICK")))
 }
 
 fn server(matches: &Matches) -> Result<Address, UsageError> {
@@ -164,22 +192,28 @@ fn command(matches: &Matches) -> Result<Command, UsageError> {
         Some(argument) => Err(args::stray(argument)),
         None => Ok(command),
     };
+    let as_json = matches.opt_present("json");
+    let cleans = matches.opt_present("clean");
     match name {
-        "" => alone(Command::Room),
-        "who" => alone(Command::Who),
-        "files" => alone(Command::Files),
+        "" => alone(Command::Room { as_json, cleans }),
+        "who" => alone(Command::Who { as_json }),
+        "files" => alone(Command::Files { as_json }),
         "listen" => alone(Command::Listen(Wanted {
-            as_json: matches.opt_present("json"),
+            as_json,
             count: args::value(matches, "count", parse_count)?,
             timeout: args::value(matches, "timeout", parse_seconds)?,
         })),
         "send" => match rest {
             [] => Err(UsageError("send: a text is missing (-: standard input)".to_string())),
-            [text] if text == "-" => Ok(Command::Send(None)),
-            words => Ok(Command::Send(Some(words.join(" ")))),
+            [text] if text == "-" => Ok(Command::Send { text: None, cleans }),
+            words => {
+                let text = words.join(" ");
+                let text = args::text_argument(&text)
+                    .map_err(|_| UsageError("send: the text is not UTF-8".to_string()))?;
+                Ok(Command::Send { text: Some(text.to_string()), cleans })
+            }
         },
-        "share" if rest.is_empty() => Err(UsageError("share: a file is missing".to_string())),
-        "share" => Ok(Command::Share(rest.iter().map(PathBuf::from).collect())),
+        "share" => share(matches, rest),
         "fetch" => match rest {
             [] => Err(UsageError("fetch: a File-ID is missing".to_string())),
             [id] => {
@@ -187,23 +221,52 @@ fn command(matches: &Matches) -> Result<Command, UsageError> {
                 let not = || UsageError(format!("fetch {id}: not a File-ID (decimal digits)"));
                 Ok(Command::Fetch(parsed.ok_or_else(not)?, target(matches)?))
             }
-            [_, stray, ..] => Err(args::stray(stray)),
+            [first, second, ..] => Err(UsageError(format!(
+                "{second}: unexpected argument; one file at a time: {NAME} fetch {first}; {NAME} fetch {second}"
+            ))),
         },
-        other => Err(UsageError(format!(
-            "{other}: unknown command (send, share, fetch, who, files or listen)"
-        ))),
+        other => Err(unknown(other)),
     }
+}
+
+/// An unknown command; an address is one that was meant to be connected to.
+fn unknown(name: &str) -> UsageError {
+    let shown = args::path_of(name);
+    let shown = shown.display();
+    let looks_like_an_address = name.contains(['.', ':', '[']) || name == "localhost";
+    if looks_like_an_address && parse_address(name, false).is_ok() {
+        return UsageError(format!("{shown}: unknown command; to connect there: {NAME} -s {name}"));
+    }
+    UsageError(format!("{shown}: unknown command (send, share, fetch, who, files or listen)"))
+}
+
+fn share(matches: &Matches, files: &[String]) -> Result<Command, UsageError> {
+    let extension = args::value(matches, "type", parse_type)?;
+    if files.is_empty() {
+        return Err(UsageError("share: a file is missing (-: standard input)".to_string()));
+    }
+    let source = |file: &String| match file.as_str() {
+        "-" => Source::Stdin,
+        _ => Source::File(args::path_of(file)),
+    };
+    let sources: Vec<Source> = files.iter().map(source).collect();
+    match sources.iter().filter(|source| **source == Source::Stdin).count() {
+        0 => {}
+        1 if extension.is_some() => {}
+        1 => {
+            return Err(UsageError(
+                "share -: the type is missing (such as --type pdf)".to_string(),
+            ));
+        }
+        _ => return Err(UsageError("share -: standard input can be read once".to_string())),
+    }
+    Ok(Command::Share(sources, extension))
 }
 
 fn target(matches: &Matches) -> Result<Target, UsageError> {
-    match matches.opt_str("output").as_deref() {
-        None => Ok(Target::Named),
-        Some("-") => Ok(Target::Stdout),
-        Some("") => Err(UsageError("--output: not a file's name".to_string())),
-        Some(path) => Ok(Target::File(PathBuf::from(path))),
+    match args::path_value(matches, "output", "not a file's name")? {
+        None => Ok(Target::here()),
+        Some(path) if path == Path::new("-") => Ok(Target::Stdout),
+        Some(path) => Ok(Target::at(path)),
     }
-}
-
-fn parse_uid(text: &str) -> Result<Uid, &'static str> {
-    parse_number(text.as_bytes()).map(Uid).ok_or("not a UID (decimal digits)")
 }

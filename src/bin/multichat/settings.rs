@@ -1,13 +1,17 @@
-//! What every command needs to know, and the connection that each begins with.
+//! What every command needs to know of the server and of the person, and how it connects.
 
 use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use multichat::args::Address;
-use multichat::client::{Client, Event, Failure, Timeouts};
-use multichat::ids::Uid;
+use multichat::args::{self, Address};
+use multichat::client::{Client, Event, Timeouts};
 use multichat::server::PORT;
-use multichat::text::Shown;
+
+use crate::joining::NotJoined;
+use crate::receiver::NamedReceiver;
+use crate::show::TerminalSafe;
 
 /// How long the server may take to close the connection after `bye`.
 pub(crate) const LEAVE_LIMIT: Duration = Duration::from_secs(5);
@@ -17,29 +21,16 @@ pub(crate) const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct Settings {
     pub(crate) server: Address,
     pub(crate) nickname: Option<String>,
-    /// Whom texts and files are for; everybody, if for nobody.
-    pub(crate) to: Option<Uid>,
-    /// Whether a lost connection is made again.
+    /// The receiver of texts and files; everybody, if there is none.
+    pub(crate) to: Option<NamedReceiver>,
+    /// Whether a connection that is lost, or cannot be made, is tried again.
     pub(crate) reconnects: bool,
-    /// Whether there are to be no colours, no bars and no bell.
+    /// Whether there are to be no colours, no bars, no bell, and no line editing.
     pub(crate) is_plain: bool,
-}
-
-/// Why there is no connection to begin with.
-pub(crate) enum NotJoined {
-    /// The server cannot be reached, or the connection was lost at once.
-    Unreachable(String),
-    /// It has refused the nickname.
-    Nickname(String),
-}
-
-impl fmt::Display for NotJoined {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NotJoined::Unreachable(why) => why.fmt(f),
-            NotJoined::Nickname(reason) => write!(f, "the nickname was refused: {reason}"),
-        }
-    }
+    /// Whether the time stands before each line that arrives.
+    pub(crate) has_times: bool,
+    /// Where what is said is kept.
+    pub(crate) log: Option<PathBuf>,
 }
 
 impl Settings {
@@ -55,34 +46,28 @@ impl Settings {
         &self,
         on_event: impl FnMut(Event) + Send + 'static,
     ) -> Result<Client, NotJoined> {
-        let connected = self
-            .server
-            .resolve(PORT)
-            .and_then(|addresses| Client::connect(&addresses, Timeouts::default(), on_event));
+        let addresses = self.server.resolve(PORT).map_err(|error| self.unreachable(&error, ""))?;
+        let connected = Client::connect(&addresses, Timeouts::default(), on_event);
         connected.map_err(|error| {
-            NotJoined::Unreachable(format!("cannot connect to {}: {error}", self.server_name()))
+            let is_link_local = |address: &std::net::SocketAddr| match address.ip() {
+                IpAddr::V6(ip) => ip.is_unicast_link_local(),
+                IpAddr::V4(_) => false,
+            };
+            let has_zone = self.server.host.as_deref().is_some_and(|host| host.contains('%'));
+            let needs_zone = !has_zone && addresses.iter().any(is_link_local);
+            let hint =
+                if needs_zone { "; name the interface as well, such as fe80::1%eth0" } else { "" };
+            self.unreachable(&error, hint)
         })
     }
 
-    /// Connects for one command, and sets the nickname; what arrives meanwhile is dropped.
-    pub(crate) fn join(&self) -> Result<Client, NotJoined> {
-        let client = self.connect(|_| {})?;
-        introduce(&client, self.nickname.as_deref())?;
-        Ok(client)
-    }
-}
-
-/// Sets a nickname, if there is one.
-pub(crate) fn introduce(client: &Client, nickname: Option<&str>) -> Result<(), NotJoined> {
-    let Some(nickname) = nickname else { return Ok(()) };
-    match client.set_nickname(nickname) {
-        Ok(_) => Ok(()),
-        Err(Failure::Refused(reason)) => Err(NotJoined::Nickname(shown(&reason))),
-        Err(failure) => Err(NotJoined::Unreachable(shown(&failure))),
+    fn unreachable(&self, error: &std::io::Error, hint: &str) -> NotJoined {
+        let (server, why) = (self.server_name(), args::why(error));
+        NotJoined::Unreachable(format!("cannot connect to {server}: {why}{hint}"))
     }
 }
 
 /// What the server has said, as it may be shown.
 pub(crate) fn shown(said: &impl fmt::Display) -> String {
-    Shown(&said.to_string()).to_string()
+    TerminalSafe(&said.to_string()).to_string()
 }

@@ -33,6 +33,23 @@ impl Fake {
 
     /// The next request; `None` at the end of input.
     pub(crate) fn next(&mut self) -> Option<Asked> {
+        let (asked, len) = self.read_header()?;
+        self.read_body(asked, len)
+    }
+
+    /// The next request, with nothing read of the body of a chat; `None` at the end of input.
+    pub(crate) fn next_without_chat(&mut self) -> Option<Asked> {
+        let (asked, len) = self.read_header()?;
+        if asked.message_type == "chat" { Some(asked) } else { self.read_body(asked, len) }
+    }
+
+    fn read_body(&mut self, mut asked: Asked, len: usize) -> Option<Asked> {
+        asked.body.resize(len, 0);
+        self.input.read_exact(&mut asked.body).ok()?;
+        Some(asked)
+    }
+
+    fn read_header(&mut self) -> Option<(Asked, usize)> {
         let mut asked = Asked { message_type: String::new(), id: 0, body: Vec::new() };
         let mut len = 0;
         loop {
@@ -48,9 +65,14 @@ impl Fake {
                 Some(_) => {}
             }
         }
-        asked.body.resize(len, 0);
-        self.input.read_exact(&mut asked.body).ok()?;
-        Some(asked)
+        Some((asked, len))
+    }
+
+    /// Answers the query that a session begins with (§2.3.1.2), which has no body.
+    pub(crate) fn begin(&mut self) {
+        let first = self.next().expect("a first message");
+        assert_eq!((first.message_type.as_str(), first.id, first.body.len()), ("query", 1, 0));
+        self.respond(&first, "Ok", "7\n");
     }
 
     /// What it reads from.

@@ -1,10 +1,10 @@
 //! The client library, over real sockets.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
 use multichat::client::{Client, Content, Event, Failure, Lost, Relay, Timeouts};
@@ -111,6 +111,7 @@ fn relays_that_arrive_before_a_response_are_not_lost() {
 #[test]
 fn responses_are_matched_by_message_id_whatever_their_order() {
     let address = Fake::serve(|client| {
+        client.begin();
         let asked: Vec<_> = (0..3).map(|_| client.next().expect("a request")).collect();
         for asked in asked.iter().rev() {
             client.respond(asked, "Ok", &format!("{}\n", asked.id));
@@ -124,12 +125,13 @@ fn responses_are_matched_by_message_id_whatever_their_order() {
     for number in 1..=3 {
         let send = send.clone();
         client.query_then("", move |answer| {
-            let _ = send.send((number, answer.unwrap().text()));
+            let _ = send.send((number, answer.expect("an answer").text()));
         });
     }
     for number in [3, 2, 1] {
         let answer = answers.recv_timeout(DEADLINE).expect("an answer");
-        assert_eq!(answer, (number, format!("{number}\n")));
+        // The first message of the session was another one.
+        assert_eq!(answer, (number, format!("{}\n", number + 1)));
     }
 }
 
@@ -166,7 +168,7 @@ fn a_file_that_is_refused_or_cannot_be_saved_leaves_the_connection_whole() {
     let server = Server::with(&["--max-file", "1k"]);
     let (client, _events) = connect(server.address);
     let extension = Extension::parse(b"bin").unwrap();
-    let bytes = pattern(2, 3 << 20);
+    let bytes = pattern(2, 1 << 20);
     let len = bytes.len() as u64;
     match client.share(None, &extension, &mut &bytes[..], len, &mut |_| {}) {
         Err(Failure::Refused(reason)) => assert!(reason.contains("limit of 1024"), "{reason}"),
@@ -178,6 +180,83 @@ fn a_file_that_is_refused_or_cannot_be_saved_leaves_the_connection_whole() {
         other => panic!("{other:?}"),
     }
     assert!(client.own_uid().unwrap().is_some());
+}
+
+#[test]
+fn a_large_file_that_is_refused_is_not_sent_to_its_end() {
+    // P2: where the declared body is too long, the error goes out at once, before the body has come.
+    let server = Server::with(&["--max-file", "1k"]);
+    let extension = Extension::parse(b"bin").unwrap();
+    let len = 100 << 20;
+    let (client, events) = connect(server.address);
+    let mut sent = 0;
+    let shared = client.share(None, &extension, &mut io::repeat(0), len, &mut |bytes| sent = bytes);
+    match shared {
+        Err(Failure::Refused(reason)) => assert!(reason.contains("limit of 1024"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(sent, 0);
+    assert!(client.is_lost());
+    assert_eq!(lost(&events), Lost::Abandoned);
+
+    // An error that comes later, when much of it is sent.
+    let address = Fake::serve(|client| {
+        client.begin();
+        let mut half = vec![0; 4 << 20];
+        client.input().read_exact(&mut half).expect("half of it");
+        let reason = "no room\n";
+        client.send(format!(
+            "Status Error\r\nMessage-Type chat\r\nMessage-ID 2\r\nContent-Type text\r\n\
+             Content-Length {}\r\n\r\n{reason}",
+            reason.len()
+        ));
+        let mut rest = Vec::new();
+        let _ = client.input().read_to_end(&mut rest);
+    });
+    let (client, _events) = connect(address);
+    let shared = client.share(None, &extension, &mut io::repeat(0), len, &mut |bytes| sent = bytes);
+    assert!(matches!(shared, Err(Failure::Refused(_))), "{shared:?}");
+    assert!(sent < len, "all was sent");
+}
+
+#[test]
+fn a_request_with_a_deadline_does_not_wait_for_a_file_that_is_being_sent() {
+    // The server reads nothing: neither the connection's turn nor its room comes.
+    let address = Fake::serve(|client| {
+        client.begin();
+        thread::park();
+    });
+    let (client, _events) = connect(address);
+    let client = Arc::new(client);
+    let (begun, sending) = unbounded();
+    let sharing = Arc::clone(&client);
+    thread::spawn(move || {
+        let extension = Extension::parse(b"bin").expect("an extension");
+        let len = 1 << 30;
+        let _ = sharing.share(None, &extension, &mut io::repeat(0), len, &mut |_| {
+            let _ = begun.send(());
+        });
+    });
+    sending.recv_timeout(DEADLINE).expect("some of it");
+    let asked = Instant::now();
+    assert!(matches!(client.query_within("names", Duration::from_millis(100)), Err(Failure::Busy)));
+    client.leave(Duration::from_millis(100));
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn messages_and_fields_that_the_draft_does_not_have_are_skipped() {
+    let address = Fake::serve(|client| {
+        client.begin();
+        client.send(
+            "Message-Type notice\r\nFrom 7\r\nContent-Type text\r\nContent-Length 7\r\n\r\njoined\n\
+             Message-Type chat\r\nFrom 7\r\nSequence 4711\r\nTime 2026-11-26T09:41:00.123Z\r\n\
+             Content-Type text\r\nContent-Length 2\r\n\r\nhi",
+        );
+        client.next();
+    });
+    let (_client, events) = connect(address);
+    assert_eq!(next_relay(&events).content, Content::Text("hi".to_string()));
 }
 
 #[test]
@@ -242,7 +321,10 @@ fn a_server_of_the_draft_is_enough() {
 #[test]
 fn a_server_is_not_trusted_for_a_length_or_a_header() {
     let check = |bytes: &'static [u8], is_so: fn(&Lost) -> bool| {
-        let address = Fake::serve(move |client| client.send(bytes));
+        let address = Fake::serve(move |client| {
+            client.begin();
+            client.send(bytes);
+        });
         let (_client, events) = connect(address);
         let lost = lost(&events);
         assert!(is_so(&lost), "{}: {lost:?}", bytes.escape_ascii());
@@ -313,6 +395,7 @@ fn an_answer_is_not_overdue_while_another_one_comes() {
     // A byte at a time, for longer than an answer may take, of a file that cannot be written.
     const LEN: usize = 40;
     let address = Fake::serve(|client| {
+        client.begin();
         let asked = [client.next(), client.next()].map(|asked| asked.expect("a request"));
         let [fetch, query] =
             ["fetch", "query"].map(|what| asked.iter().find(|asked| asked.message_type == what));

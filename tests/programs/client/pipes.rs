@@ -73,7 +73,7 @@ fn files_are_shared_listed_and_fetched() {
     run(&server, &["fetch", "9"]).failed(1, "no file 9");
     run(&server, &["fetch", "1", "-o", &file("no/such")]).failed(1, "No such file");
     run(&server, &["share", &file("none")]).failed(1, "cannot share");
-    run(&server, &["share", &file("")]).failed(1, "not a regular file");
+    run(&server, &["share", &file("")]).failed(1, "it is a directory; pack it first: tar -czf ");
     assert_eq!(names_in(dir.path()), ["1.jpg", "a.tar.gz", "cat.jpg", "out"]);
 }
 
@@ -168,7 +168,7 @@ fn listen_prints_a_line_a_message_and_counts() {
     assert!(process.wait(super::DEADLINE).success());
     let expected = [
         "1 Tom: How are you?",
-        "1 Tom (to you): a",
+        "(to you) 1 Tom: a",
         "    b",
         "1 Tom shared file 1 (jpg, 3000 bytes)",
         "1 Tom:     end",
@@ -338,11 +338,17 @@ fn wrong_usage_is_told_in_one_line() {
     check(&["share"], "share: a file is missing");
     check(&["fetch"], "fetch: a File-ID is missing");
     check(&["fetch", "x"], "fetch x: not a File-ID");
-    check(&["fetch", "1", "2"], "2: unexpected argument");
-    check(&["-t", "Tom", "send", "x"], "--to Tom: not a UID");
+    check(&["fetch", "3", "4"], "one file at a time: multichat fetch 3; multichat fetch 4");
+    check(&["192.168.1.20"], "unknown command; to connect there: multichat -s 192.168.1.20");
+    check(&["localhost:8081"], "unknown command; to connect there: multichat -s localhost:8081");
+    check(&["-t", "", "send", "x"], "--to : not a UID, and not a nickname");
+    check(&["share", "-"], "share -: the type is missing (such as --type pdf)");
+    check(&["share", "--type", "../x", "y"], "--type ../x: not a type");
+    check(&["send", "x", "--times"], "--times: only with listen and piped lines");
+    check(&["--log", ""], "--log : not a file's name");
     check(&["listen", "--count", "0"], "--count 0: ");
     check(&["listen", "--timeout", "soon"], "--timeout soon: not a time");
-    check(&["who", "--json"], "--json: only with listen");
+    check(&["send", "--json", "x"], "--json: only with listen, who, files and piped lines");
     check(&["who", "--output", "x"], "--output: only with fetch");
     check(&["-n"], "-n: a value is missing");
     Output::of(multichat("a:b:c", &["who"])).failed(2, "--server a:b:c: not an address");

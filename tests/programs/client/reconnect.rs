@@ -24,7 +24,7 @@ fn listen_connects_again_and_says_so() {
     process.log.wait_for("cannot connect to ");
     process.log.wait_for("trying again in 2 s");
     let again = Server::with(&["--listen", &address]);
-    process.log.wait_for("connected again: your UID is now 1");
+    process.log.wait_for("connected again: your UID has changed from 2 to 1");
     let mut peer = again.join();
     assert_eq!(peer.query("names").ok().text(), "1 Tom\n2\n");
     peer.say("after").ok();

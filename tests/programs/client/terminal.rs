@@ -7,7 +7,7 @@ use std::num::NonZero;
 use std::process::Child;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
 use pty_process::Size;
@@ -18,21 +18,21 @@ use super::fake::Fake;
 use super::wait_until;
 use crate::common::{DEADLINE, Peer, Server, assert_same_bytes, pattern};
 
-const ROWS: u16 = 24;
+pub(super) const ROWS: u16 = 24;
 const COLUMNS: u16 = 80;
-const MULTICHAT: &str = env!("CARGO_BIN_EXE_multichat");
-const CTRL_C: &str = "\x03";
-const CTRL_D: &str = "\x04";
+pub(super) const MULTICHAT: &str = env!("CARGO_BIN_EXE_multichat");
+pub(super) const CTRL_C: &str = "\x03";
+pub(super) const CTRL_D: &str = "\x04";
 const CTRL_Z: &str = "\x1a";
 const UP: &str = "\x1b[A";
-const TAB: &str = "\t";
+pub(super) const TAB: &str = "\t";
 
-fn cells(count: u16) -> NonZero<u16> {
+pub(super) fn cells(count: u16) -> NonZero<u16> {
     NonZero::new(count).expect("a terminal has cells")
 }
 
 /// A program as the tests' environment does not change it.
-fn program(name: &str) -> Command {
+pub(super) fn program(name: &str) -> Command {
     Command::new(name)
         .env_remove("MULTICHAT_NICK")
         .env_remove("NO_COLOR")
@@ -40,26 +40,34 @@ fn program(name: &str) -> Command {
 }
 
 /// A terminal with `multichat` in it.
-struct Terminal {
-    pty: Arc<Pty>,
-    child: Child,
+pub(super) struct Terminal {
+    pub(super) pty: Arc<Pty>,
+    pub(super) child: Child,
     coming: Receiver<Vec<u8>>,
-    screen: vt100::Parser,
+    pub(super) screen: vt100::Parser,
     /// All that has come, escape sequences included.
-    came: Vec<u8>,
+    pub(super) came: Vec<u8>,
     dir: TempDir,
 }
 
 impl Terminal {
-    fn start(server: &Server, arguments: &[&str]) -> Terminal {
+    pub(super) fn start(server: &Server, arguments: &[&str]) -> Terminal {
         Terminal::start_with(server, arguments, &[])
     }
 
-    fn start_with(server: &Server, arguments: &[&str], variables: &[(&str, &str)]) -> Terminal {
+    pub(super) fn start_with(
+        server: &Server,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Terminal {
         Terminal::start_at(server.address, arguments, variables)
     }
 
-    fn start_at(address: SocketAddr, arguments: &[&str], variables: &[(&str, &str)]) -> Terminal {
+    pub(super) fn start_at(
+        address: SocketAddr,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Terminal {
         let command = program(MULTICHAT)
             .envs(variables.iter().copied())
             .args(["--server", &address.to_string()])
@@ -67,7 +75,7 @@ impl Terminal {
         Terminal::start_program(command)
     }
 
-    fn start_program(command: Command) -> Terminal {
+    pub(super) fn start_program(command: Command) -> Terminal {
         let dir = TempDir::new().expect("a temporary directory");
         let (pty, pts) = open().expect("a pseudo terminal");
         pty.resize(Size::new(ROWS, COLUMNS)).expect("set its size");
@@ -90,8 +98,14 @@ impl Terminal {
 
     /// Starts it from a shell that carries out something else first, and waits until it has joined.
     #[track_caller]
-    fn join_from_shell(server: &Server, first: &str) -> Terminal {
-        let mut terminal = Terminal::start_program(program("sh").arg("-i").env("PS1", "$ "));
+    pub(super) fn join_from_shell(server: &Server, first: &str) -> Terminal {
+        Terminal::join_from(program("sh").arg("-i").env("PS1", "$ "), server, first)
+    }
+
+    /// The same, from a shell of one's own.
+    #[track_caller]
+    pub(super) fn join_from(shell: Command, server: &Server, first: &str) -> Terminal {
+        let mut terminal = Terminal::start_program(shell);
         terminal.wait_for_line("$");
         terminal.type_in(format!("{first}\r{MULTICHAT} --server {}\r", server.address));
         terminal.wait_for("/help tells");
@@ -101,58 +115,86 @@ impl Terminal {
 
     /// Starts it and waits until it has joined.
     #[track_caller]
-    fn join(server: &Server, arguments: &[&str]) -> Terminal {
+    pub(super) fn join(server: &Server, arguments: &[&str]) -> Terminal {
         let mut terminal = Terminal::start(server, arguments);
         terminal.wait_for("/help tells");
         terminal.wait_for_line("> ");
         terminal
     }
 
-    fn type_in(&self, keys: impl AsRef<[u8]>) {
+    pub(super) fn type_in(&self, keys: impl AsRef<[u8]>) {
         (&*self.pty).write_all(keys.as_ref()).expect("type");
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         self.screen.screen().contents()
+    }
+
+    /// Sets its width.
+    pub(super) fn resize(&mut self, columns: u16) {
+        self.pty.resize(Size::new(ROWS, columns)).expect("set its size");
+        self.screen.screen_mut().set_size(cells(ROWS), cells(columns));
+    }
+
+    /// Reads nothing more of what the program writes.
+    pub(super) fn stop_reading(&mut self) {
+        self.coming = crossbeam_channel::never();
     }
 
     /// Waits until the screen is so.
     #[track_caller]
     fn wait_for_screen(&mut self, what: &str, is_so: impl Fn(&str) -> bool) {
-        let until = Instant::now() + DEADLINE;
+        self.wait_within(DEADLINE, what, is_so);
+    }
+
+    #[track_caller]
+    pub(super) fn wait_within(
+        &mut self,
+        deadline: Duration,
+        what: &str,
+        is_so: impl Fn(&str) -> bool,
+    ) {
+        let until = Instant::now() + deadline;
         while !is_so(&self.text()) {
             match self.coming.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => {
-                    self.screen.process(&bytes);
-                    self.came.extend_from_slice(&bytes);
-                }
+                Ok(bytes) => self.show(&bytes),
                 Err(why) => panic!("{why}: no {what:?} on the screen:\n{}", self.text()),
             }
         }
     }
 
+    /// Shows what has come; and says where the cursor is, if it is asked for.
+    fn show(&mut self, bytes: &[u8]) {
+        self.screen.process(bytes);
+        self.came.extend_from_slice(bytes);
+        if bytes.windows(4).any(|window| window == b"\x1b[6n") {
+            let (row, column) = self.screen.screen().cursor_position();
+            self.type_in(format!("\x1b[{};{}R", row + 1, column + 1));
+        }
+    }
+
     #[track_caller]
-    fn wait_for(&mut self, part: &str) {
+    pub(super) fn wait_for(&mut self, part: &str) {
         self.wait_for_screen(part, |text| text.contains(part));
     }
 
     /// Waits until the last line, where one types, is this.
     #[track_caller]
-    fn wait_for_line(&mut self, line: &str) {
+    pub(super) fn wait_for_line(&mut self, line: &str) {
         self.wait_for_screen(line, |text| {
             text.lines().last().map(str::trim_end) == Some(line.trim_end())
         });
     }
 
     #[track_caller]
-    fn wait_for_end(&mut self) -> i32 {
+    pub(super) fn wait_for_end(&mut self) -> i32 {
         wait_until("the program has ended", || {
             self.child.try_wait().expect("wait for it").is_some()
         });
         self.child.wait().expect("wait for it").code().expect("an exit status")
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    pub(super) fn path(&self, name: &str) -> std::path::PathBuf {
         self.dir.path().join(name)
     }
 }
@@ -166,7 +208,7 @@ impl Drop for Terminal {
 }
 
 /// A peer that is called so.
-fn peer_called(server: &Server, nickname: &str) -> Peer {
+pub(super) fn peer_called(server: &Server, nickname: &str) -> Peer {
     let mut peer = server.join();
     peer.set_nickname(nickname).ok();
     peer
@@ -203,29 +245,31 @@ fn a_private_message_rings_once_and_each_sender_has_a_colour() {
     let mut tom = peer_called(&server, "Tom");
     let mut terminal = Terminal::join(&server, &[]);
     tom.say_to(2, "psst").ok();
-    terminal.wait_for("1 Tom (to you): psst");
+    terminal.wait_for("(to you) 1 Tom: psst");
     let bells = |terminal: &Terminal| terminal.came.iter().filter(|&&byte| byte == 7).count();
     assert_eq!(bells(&terminal), 1);
     tom.say("aloud").ok();
     terminal.wait_for("1 Tom: aloud");
     assert_eq!(bells(&terminal), 1);
-    assert!(String::from_utf8_lossy(&terminal.came).contains("\x1b[32m1 Tom\x1b[0m: aloud"));
+    assert!(String::from_utf8_lossy(&terminal.came).contains("\x1b[38;5;130m1 Tom\x1b[0m: aloud"));
 }
 
 #[test]
 fn plain_and_no_color_are_kept_to() {
     let server = Server::start();
     let mut tom = peer_called(&server, "Tom");
-    let mut plain = Terminal::join(&server, &["--plain"]);
+    let mut plain = Terminal::start(&server, &["--plain"]);
+    plain.wait_for("/help tells");
     let mut grey = Terminal::start_with(&server, &[], &[("NO_COLOR", "1")]);
     grey.wait_for("/help tells");
     tom.say_to(2, "psst").ok();
     tom.say("aloud").ok();
-    for (terminal, what) in [(&mut plain, "psst"), (&mut grey, "aloud")] {
-        terminal.wait_for(what);
-        let came = String::from_utf8_lossy(&terminal.came).into_owned();
-        assert!(!came.contains("\x1b[3") && !came.contains('\x07'), "{came:?}");
-    }
+    plain.wait_for("(to you) 1 Tom: psst");
+    let came = String::from_utf8_lossy(&plain.came).into_owned();
+    assert!(!came.contains(['\x1b', '\x07']), "{came:?}");
+    grey.wait_for("aloud");
+    let came = String::from_utf8_lossy(&grey.came).into_owned();
+    assert!(!came.contains("\x1b[38") && !came.contains("\x1b[7m"), "{came:?}");
 }
 
 #[test]
@@ -239,7 +283,7 @@ fn commands_do_what_help_says() {
     terminal.type_in("/nick Bob\r");
     terminal.wait_for("you are now Bob");
     terminal.type_in("/who\r");
-    terminal.wait_for("    1 Tom Smith\n    2 Ann\n    3 Bob (you)\n");
+    terminal.wait_for("  1 Tom Smith\n  2 Ann\n* 3 Bob\n");
     terminal.type_in("/msg 1 by number\r");
     assert_eq!(tom.relay().text(), "by number");
     terminal.type_in("/msg Tom Smith by name\r");
@@ -279,7 +323,9 @@ fn files_are_shared_and_got_with_their_progress() {
     terminal.wait_for("is shared as file 2");
     assert_eq!(tom.relay().field("To"), "1");
     terminal.type_in("/files\r");
-    terminal.wait_for("    1 jpg 3145728 2\n    2 jpg 3145728 2\n");
+    terminal.wait_for(
+        "File-ID  type    bytes  from\n      1  jpg   3145728  2\n      2  jpg   3145728  2\n",
+    );
     terminal.type_in("/get 1\r");
     terminal.wait_for("file 1 is saved as 1.jpg");
     assert_same_bytes(&fs::read(terminal.path("1.jpg")).unwrap(), &bytes);
@@ -474,12 +520,29 @@ fn a_lost_connection_is_made_again_as_it_was() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told() {
+fn a_server_that_is_not_there_is_told_and_tried_again() {
     let mut server = Server::start();
+    let address = server.address.to_string();
     server.kill();
     let mut terminal = Terminal::start(&server, &[]);
-    terminal.wait_for("multichat: cannot connect to ");
-    assert_eq!(terminal.wait_for_end(), 1);
+    terminal.wait_for("* cannot connect to ");
+    terminal.type_in("too early\r");
+    terminal.wait_for("there is no connection: this was not sent");
+    let again = Server::with(&["--listen", &address]);
+    terminal.wait_for("/help tells");
+    let mut tom = again.join();
+    terminal.type_in("hello\r");
+    assert_eq!(tom.relay().text(), "hello");
+}
+
+#[test]
+fn a_nickname_that_is_refused_ends_the_program() {
+    let server = Server::start();
+    for options in [&["-n", "\u{1b}"][..], &["-n", "\u{1b}", "--plain"]] {
+        let mut terminal = Terminal::start(&server, options);
+        terminal.wait_for("multichat: the nickname was refused");
+        assert_eq!(terminal.wait_for_end(), 1);
+    }
 }
 
 #[test]
@@ -514,4 +577,6 @@ fn a_server_that_does_not_answer_leaves_the_terminal_to_the_person() {
     terminal.wait_for_line("> ");
     terminal.type_in("half a line");
     terminal.wait_for_line("> half a line");
+    terminal.type_in(format!("{CTRL_C}never said\r{CTRL_D}"));
+    assert_eq!(terminal.wait_for_end(), 0);
 }

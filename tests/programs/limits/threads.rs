@@ -1,5 +1,7 @@
 //! Threads: none left for newcomers and for files on their way.
 
+use std::time::Duration;
+
 use super::{errors, is_root, said, started_as_other_user};
 use crate::common::{message, pattern};
 
@@ -27,10 +29,19 @@ fn newcomers_are_refused_and_nobody_harmed_when_there_are_no_threads_left() {
     }
     assert!(admitted.len() > 5 && refused > 5, "{} admitted", admitted.len());
     assert!(server.log().wait_for("cannot start a thread").contains("ERROR"));
-    // A fetch is written by a thread of its own; without one it has to wait its turn.
+    // A fetch is written by a thread of its own; without one it has to wait its turn, and one that
+    // does not read takes nobody else's.
     let content = pattern(1, 1 << 20);
     let id = admitted[0].share("bin", &content).ok().number("File-ID");
+    let mut stalled = Vec::from_iter(admitted.pop());
+    for peer in &mut stalled {
+        // More than all buffers on the way hold.
+        (0..20)
+            .for_each(|_| peer.send(message("Message-Type fetch\nMessage-ID 1", id.to_string())));
+        assert!(peer.read_some(1000));
+    }
     for peer in &mut admitted {
+        peer.deadline = Duration::from_secs(5);
         assert_eq!(peer.fetch(id).ok().body, content);
     }
     admitted.truncate(1);

@@ -1,19 +1,23 @@
-//! What a line that was entered asks for.
+//! What a line that was entered asks for. Knows no terminal and no connection.
 
 use multichat::ids::FileId;
 use multichat::wire::parse_number;
 
 /// The commands, as they are completed and explained.
 pub(crate) const COMMANDS: [(&str, &str, &str); 8] = [
-    ("/msg", "UID TEXT", "says it to one client; a nickname will do if it is unique"),
+    ("/msg", "UID TEXT", "says it to one client; a unique nickname will do"),
     ("/nick", "NAME", "sets your nickname"),
     ("/who", "", "lists who is here"),
     ("/share", "FILE [UID]", "shares a file, with all or with one"),
     ("/files", "", "lists the files that you can get"),
-    ("/get", "FILE-ID [FILE]", "saves a shared file, as FILE-ID.EXTENSION or as FILE"),
+    ("/get", "FILE-ID [FILE]", "saves a file, as FILE-ID.EXTENSION or as FILE"),
     ("/help", "", "lists the commands"),
     ("/quit", "", "leaves; so do Ctrl-D, and Ctrl-C on an empty line"),
 ];
+
+/// What a person may type who is used to other programs, and what does it here.
+const HINTS: [(&str, &str); 3] =
+    [("quit", "/quit leaves"), ("exit", "/quit leaves"), ("help", "/help lists the commands")];
 
 /// A line that was entered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +25,11 @@ pub(crate) enum Line {
     Nothing,
     /// A message; several lines, where they were pasted together.
     Say(String),
-    /// A private message: to whom, and the text behind it.
+    /// A private message: its receiver, and the text behind it.
     Msg(String),
     Nick(String),
     Who,
-    /// A file, and with whom.
+    /// A file, and the receiver where there is one.
     Share(String),
     Files,
     Get {
@@ -34,23 +38,38 @@ pub(crate) enum Line {
     },
     Help,
     Quit,
+    /// A message that looks like a command without its slash, and a hint.
+    Doubtful(String, &'static str),
     /// What is wrong with it.
     Wrong(String),
 }
 
 impl Line {
-    /// Reads a line. A message can begin with a slash if that is doubled.
+    /// Reads a line. White space before a command is none, and a message can begin with a slash if
+    /// that is doubled: nothing that may have been meant as a command is ever said to everybody.
     pub(crate) fn parse(typed: &str) -> Line {
-        let text = typed.trim_end_matches(['\n', '\r', ' ', '\t']);
-        if text.is_empty() {
-            return Line::Nothing;
-        }
-        let Some(command) = text.strip_prefix('/') else { return Line::Say(text.to_string()) };
+        let text = typed.trim_end();
+        let Some(command) = text.trim_start().strip_prefix('/') else {
+            let hint = HINTS.into_iter().find(|(word, _)| text.trim().eq_ignore_ascii_case(word));
+            return match hint {
+                _ if text.is_empty() => Line::Nothing,
+                Some((_, hint)) => Line::Doubtful(text.to_string(), hint),
+                None => Line::Say(text.to_string()),
+            };
+        };
         if command.starts_with('/') {
             return Line::Say(command.to_string());
         }
-        let (name, rest) = command.split_once([' ', '\t', '\n']).unwrap_or((command, ""));
-        let rest = rest.trim();
+        let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+        Line::parse_command(name, rest.trim())
+    }
+
+    /// Whether a line may do something else than to be said to everybody.
+    pub(crate) fn is_command(typed: &str) -> bool {
+        typed.trim_start().starts_with('/')
+    }
+
+    fn parse_command(name: &str, rest: &str) -> Line {
         let wants = |what: &str| Line::Wrong(format!("/{name}: {what} is missing"));
         let alone = |line| match rest {
             "" => line,
@@ -70,31 +89,19 @@ impl Line {
             "help" => alone(Line::Help),
             "quit" => alone(Line::Quit),
             _ => Line::Wrong(format!(
-                "/{name}: unknown command; /help lists them, and // begins a message with a slash"
+                "/{name}: unknown command, not sent; /help lists them, and // begins a message with \
+                 a slash"
             )),
         }
     }
 
     fn parse_get(rest: &str) -> Line {
-        let (id, file) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
+        let (id, file) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let Some(id) = parse_number(id.as_bytes()) else {
             return Line::Wrong(format!("/get {id}: not a File-ID (decimal digits)"));
         };
-        let file = match one_word(file.trim()) {
-            Ok(file) => file,
-            Err(why) => return Line::Wrong(format!("/get: {why}")),
-        };
+        let file = Some(file.trim().to_string()).filter(|file| !file.is_empty());
         Line::Get { id: FileId(id), file }
-    }
-}
-
-/// A file's name, quoted as in a shell where it holds spaces; `None` where there is none.
-fn one_word(text: &str) -> Result<Option<String>, &'static str> {
-    match shlex::split(text).as_deref() {
-        None => Err("a quotation mark is not closed"),
-        Some([]) => Ok(None),
-        Some([word]) => Ok(Some(word.clone())),
-        Some(_) => Err("one file's name at most; quote it if it holds spaces"),
     }
 }
 
@@ -104,17 +111,22 @@ pub(crate) fn help() -> String {
         format!("    {:<22} {what}", format!("{name} {arguments}"))
     };
     let lines: Vec<String> = COMMANDS.iter().map(line).collect();
-    format!("A line is a message to all. Beside that:\n{}", lines.join("\n"))
+    format!(
+        "A line is a message to all; // begins one with a slash. Beside that:\n{}",
+        lines.join("\n")
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn check(typed: &str, expected: Line) {
+        assert_eq!(Line::parse(typed), expected, "{typed:?}");
+    }
+
     #[test]
     fn a_line_is_a_message_or_a_command() {
-        let check =
-            |typed: &str, expected: Line| assert_eq!(Line::parse(typed), expected, "{typed:?}");
         let say = |text: &str| Line::Say(text.to_string());
         check("", Line::Nothing);
         check(" \t\n", Line::Nothing);
@@ -122,6 +134,7 @@ mod tests {
         check("  hello  ", say("  hello"));
         check("a\n\n  b\n", say("a\n\n  b"));
         check("//etc", say("/etc"));
+        check(" //etc", say("/etc"));
         check("/who", Line::Who);
         check("/who ", Line::Who);
         check("/msg 7 hi there", Line::Msg("7 hi there".to_string()));
@@ -129,10 +142,20 @@ mod tests {
         check("/share a b.txt 7", Line::Share("a b.txt 7".to_string()));
         check("/get 10", Line::Get { id: FileId(10), file: None });
         check("/get 10 x.jpg", Line::Get { id: FileId(10), file: Some("x.jpg".to_string()) });
-        check("/get 10 'a b'", Line::Get { id: FileId(10), file: Some("a b".to_string()) });
+        check("/get 10 a b", Line::Get { id: FileId(10), file: Some("a b".to_string()) });
         check("/quit", Line::Quit);
         check("/help", Line::Help);
         check("/files", Line::Files);
+    }
+
+    #[test]
+    fn white_space_before_a_command_is_none() {
+        // Of every kind that a keyboard or a clipboard has.
+        for blank in [" ", "   ", "\t", "\n", "\u{a0}", "\u{3000}", "\u{2009}"] {
+            check(&format!("{blank}/msg Tom my secret"), Line::Msg("Tom my secret".to_string()));
+            check(&format!("/msg{blank}Tom my secret"), Line::Msg("Tom my secret".to_string()));
+            assert!(matches!(Line::parse(&format!("{blank}/mgs Tom my secret")), Line::Wrong(_)));
+        }
     }
 
     #[test]
@@ -140,18 +163,27 @@ mod tests {
         let wrong = [
             "/",
             "/x",
+            "/ msg Tom hi",
             "/who 7",
             "/msg",
             "/nick",
             "/share",
             "/get",
             "/get x",
-            "/get 1 'a",
-            "/get 1 a b",
             "/quit now",
         ];
         for typed in wrong {
             assert!(matches!(Line::parse(typed), Line::Wrong(_)), "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_a_command_elsewhere_gets_a_hint() {
+        for typed in ["quit", " Exit ", "HELP"] {
+            assert!(matches!(Line::parse(typed), Line::Doubtful(..)), "{typed:?}");
+        }
+        for typed in ["quit it", "please help", "quit."] {
+            assert!(matches!(Line::parse(typed), Line::Say(_)), "{typed:?}");
         }
     }
 

@@ -1,27 +1,38 @@
 //! `listen`: prints what arrives.
 
-use std::io::{self, IsTerminal};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use crate::Failure;
-use crate::link::{Link, LinkEvent};
-use crate::options::Wanted;
+use crate::joining::Questions;
 use crate::output::{self, complain};
+use crate::reconnecting_client::{ConnectionEvent, ReconnectingClient};
 use crate::settings::Settings;
-use crate::show::{self, Style};
+use crate::show::{Style, json, line};
+use crate::transcript::Transcript;
 
 /// How many messages may wait for standard output before no more is read: the server's queue for
 /// this client is the place to wait in.
 const WAITING_LIMIT: usize = 16;
 
+/// What is listened for, and until when.
+pub(crate) struct Wanted {
+    pub(crate) as_json: bool,
+    pub(crate) count: Option<usize>,
+    pub(crate) timeout: Option<Duration>,
+}
+
 /// Prints what arrives, until enough has come, or the time is up, or the connection is lost.
 pub(crate) fn run(settings: Settings, wanted: &Wanted) -> Result<(), Failure> {
     let until = wanted.timeout.map(|timeout| Instant::now() + timeout);
-    let style = Style { has_colour: colours(&settings), ..Style::default() };
+    let style = Style::of_command(&settings);
+    let transcript = Transcript::open(&settings)?;
+    output::watch_reader()?;
     let (send, events) = bounded(WAITING_LIMIT);
-    let link = Link::start(settings, move |event| {
+    // Where it may change, one wants to know it.
+    let questions = Questions { uid: settings.reconnects, ..Questions::default() };
+    let room = ReconnectingClient::start(settings, questions, move |event| {
         // Nobody listens any more where the program ends.
         let _ = send.send(event);
     })?;
@@ -32,24 +43,30 @@ pub(crate) fn run(settings: Settings, wanted: &Wanted) -> Result<(), Failure> {
             None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match event {
-            Ok(LinkEvent::Relay(relay)) => {
-                let shown =
-                    if wanted.as_json { show::json(&relay) } else { show::relay(&relay, style) };
+            Ok(ConnectionEvent::Relay(relay)) => {
+                if let Some(transcript) = &transcript {
+                    transcript.relay(&relay);
+                }
+                let shown = match wanted.as_json {
+                    true => json::relay(&relay),
+                    false => line::relay(&relay, style.at_this_width(), None),
+                };
                 output::print(&(shown + "\n"))?;
                 left = left.map(|left| left - 1);
             }
-            Ok(LinkEvent::Notice(what)) => complain(&what),
-            Ok(LinkEvent::Ended(why)) => return Err(Failure::Run(why)),
+            Ok(ConnectionEvent::Joined(_) | ConnectionEvent::JoinedAgain) => {}
+            Ok(ConnectionEvent::Notice(what)) => complain(&what),
+            Ok(ConnectionEvent::Ended(why)) => return Err(Failure::Run(why)),
             Err(_) => {
                 drop(events);
-                link.leave();
+                room.leave();
                 return Err(Failure::Run(timed_out(wanted)));
             }
         }
     }
-    // What else arrives is not wanted: whoever reads for this client must not wait to hand it on.
+    // What else arrives is not wanted: the thread that reads must not wait to hand it on.
     drop(events);
-    link.leave();
+    room.leave();
     Ok(())
 }
 
@@ -60,12 +77,4 @@ fn timed_out(wanted: &Wanted) -> String {
         Some(count) => format!("{count} messages did not come within {seconds} s"),
         None => format!("stopped listening after {seconds} s"),
     }
-}
-
-/// Whether each sender has a colour.
-pub(crate) fn colours(settings: &Settings) -> bool {
-    !settings.is_plain
-        && crate::options::variable("NO_COLOR").is_none()
-        && crate::options::variable("TERM").is_none_or(|terminal| terminal != "dumb")
-        && io::stdout().is_terminal()
 }

@@ -4,17 +4,18 @@
 //! is there is never overwritten, unless the person names it.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use multichat::args;
 use multichat::ids::FileId;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, linkat};
 use tempfile::NamedTempFile;
 
+use super::name::{NO_WAIT, checked_extension, shown_path};
 use crate::signals;
-use crate::transfer::{NO_WAIT, checked_extension, shown_path};
 
 /// How a file without a name is opened, in the directory where it is to have one.
 const NAMELESS: OFlags = OFlags::TMPFILE.union(OFlags::WRONLY).union(OFlags::CLOEXEC);
@@ -22,11 +23,23 @@ const NAMELESS: OFlags = OFlags::TMPFILE.union(OFlags::WRONLY).union(OFlags::CLO
 /// Where a fetched file goes.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
-    /// `FILE-ID.EXTENSION` in the working directory, if there is none.
-    Named,
+    /// `FILE-ID.EXTENSION` in a directory, if there is none.
+    In(PathBuf),
     /// Where the person says, whatever is there.
     File(PathBuf),
     Stdout,
+}
+
+impl Target {
+    /// In the working directory, under a name of its own.
+    pub(crate) fn here() -> Target {
+        Target::In(PathBuf::new())
+    }
+
+    /// At a path; in it, under a name of its own, where that is a directory.
+    pub(crate) fn at(path: PathBuf) -> Target {
+        if path.is_dir() { Target::In(path) } else { Target::File(path) }
+    }
 }
 
 /// A file that is being fetched. One that is dropped before it is finished leaves nothing behind.
@@ -48,7 +61,9 @@ impl Saving {
     ) -> io::Result<(Saving, Box<dyn Write + Send>)> {
         let mut found_permissions = None;
         let (path, overwrites) = match target {
-            Target::Stdout => return Ok((Saving::AsItIs, Box::new(io::stdout()))),
+            Target::Stdout => {
+                return Ok((Saving::AsItIs, Box::new(no_terminal(io::stdout())?)));
+            }
             Target::File(path) => match fs::metadata(path) {
                 Ok(found) if found.is_file() => {
                     // One that may not be written is not overwritten.
@@ -60,6 +75,7 @@ impl Saving {
                 }
                 Ok(_) => {
                     let file = open_as_it_is(path).map_err(cannot_write(path))?;
+                    let file = no_terminal(file).map_err(cannot_write(path))?;
                     return Ok((Saving::AsItIs, Box::new(file)));
                 }
                 Err(_) if path.is_symlink() => {
@@ -68,9 +84,9 @@ impl Saving {
                 }
                 Err(_) => (path.clone(), true),
             },
-            Target::Named => {
+            Target::In(dir) => {
                 let extension = checked_extension(content_type);
-                let path = PathBuf::from(format!("{id}.{}", extension.as_str()));
+                let path = dir.join(format!("{id}.{}", extension.as_str()));
                 if fs::symlink_metadata(&path).is_ok() {
                     return Err(is_there(&path));
                 }
@@ -176,6 +192,14 @@ fn dir_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Refuses a terminal: bytes of a stranger's could drive it.
+pub(crate) fn no_terminal<T: IsTerminal>(file: T) -> io::Result<T> {
+    match file.is_terminal() {
+        true => Err(io::Error::other("it is a terminal, which the file's bytes could drive")),
+        false => Ok(file),
+    }
+}
+
 /// Opens what is no regular file to be written, without waiting for somebody to read a pipe.
 fn open_as_it_is(path: &Path) -> io::Result<File> {
     let file = File::options().write(true).custom_flags(NO_WAIT).open(path)?;
@@ -188,10 +212,10 @@ fn open_as_it_is(path: &Path) -> io::Result<File> {
 /// Says what was to be written.
 fn cannot_write(path: &Path) -> impl Fn(io::Error) -> io::Error {
     let path = shown_path(path);
-    move |error| io::Error::new(error.kind(), format!("cannot write {path}: {error}"))
+    move |error| io::Error::new(error.kind(), format!("cannot write {path}: {}", args::why(&error)))
 }
 
 fn is_there(path: &Path) -> io::Error {
-    let what = format!("{} is already there, and is not overwritten", path.display());
+    let what = format!("{} is already there, and is not overwritten", shown_path(path));
     io::Error::new(io::ErrorKind::AlreadyExists, what)
 }

@@ -2,8 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::show::TerminalSafe;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use multichat::text::Shown;
 
 /// What is sent and received faster than a person could read is not told of in lines.
 const TOLD_BYTES: u64 = 1 << 20;
@@ -67,7 +67,7 @@ impl Progress {
         match self {
             Progress::None => {}
             Progress::Bar(bar) => {
-                *bar = ProgressBar::new(len).with_message(Shown(name).to_string());
+                *bar = ProgressBar::new(len).with_message(TerminalSafe(name).to_string());
                 let template = "{msg} [{bar:30}] {bytes} of {total_bytes}, {binary_bytes_per_sec}";
                 // Where the template is wrong the bar looks as it does without.
                 if let Ok(style) = ProgressStyle::with_template(template) {
@@ -75,7 +75,7 @@ impl Progress {
                 }
             }
             Progress::Lines(lines) => {
-                (lines.name, lines.len, lines.said) = (Shown(name).to_string(), len, 0);
+                (lines.name, lines.len, lines.said) = (TerminalSafe(name).to_string(), len, 0);
             }
         }
     }

@@ -1,0 +1,317 @@
+//! The connection to the room as a command has it: it tells when the connection is lost, and makes it
+//! again where that is wanted.
+//!
+//! Owns the pauses between tries. Knows nothing of what is done with the connection.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, bounded};
+use multichat::client::{Client, Event, Lost, Relay};
+use parking_lot::{Condvar, Mutex};
+
+use crate::Failure;
+use crate::joining::{Joined, NotJoined, Pauses, Questions};
+use crate::settings::{Settings, shown};
+
+/// How long the next command may wait for a connection that this side has given up.
+const REJOIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a command is told of its connection, in order.
+pub(crate) enum ConnectionEvent {
+    /// There is a connection for the first time.
+    Joined(Arc<Joined>),
+    /// There is a connection again; UIDs may have changed.
+    JoinedAgain,
+    /// Something has arrived.
+    Relay(Relay),
+    /// Something that the person should know, fit to be shown.
+    Notice(String),
+    /// There is no connection, and there will be none: why.
+    Ended(String),
+}
+
+/// A connection that is made again when it is lost, where that is wanted.
+pub(crate) struct ReconnectingClient {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: Settings,
+    questions: Questions,
+    /// The nickname to be set on each connection.
+    nickname: Mutex<Option<String>>,
+    state: Mutex<State>,
+    changed: Condvar,
+    on_event: Box<dyn Fn(ConnectionEvent) + Send + Sync>,
+}
+
+enum State {
+    /// The first try is under way.
+    Beginning,
+    /// There is a connection.
+    Joined(Arc<Joined>),
+    /// There may be one again.
+    Waiting,
+    /// There will be none any more.
+    Ended,
+}
+
+impl ReconnectingClient {
+    /// Begins to connect, to set the nickname, and to watch; returns at once.
+    ///
+    /// `on_event` is called by the threads that read and watch. While it takes its time nothing is
+    /// read, so it must not wait for a response.
+    pub(crate) fn start(
+        settings: Settings,
+        questions: Questions,
+        on_event: impl Fn(ConnectionEvent) + Send + Sync + 'static,
+    ) -> Result<ReconnectingClient, Failure> {
+        let shared = Arc::new(Shared {
+            nickname: Mutex::new(settings.nickname.clone()),
+            settings,
+            questions,
+            state: Mutex::new(State::Beginning),
+            changed: Condvar::new(),
+            on_event: Box::new(on_event),
+        });
+        let watching = Arc::clone(&shared);
+        let started =
+            thread::Builder::new().name("connection".to_string()).spawn(move || watching.watch());
+        started.map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))?;
+        Ok(ReconnectingClient { shared })
+    }
+
+    /// The connection, if there is one at this moment.
+    pub(crate) fn joined(&self) -> Option<Arc<Joined>> {
+        match &*self.shared.state.lock() {
+            State::Joined(joined) => Some(Arc::clone(joined)),
+            State::Beginning | State::Waiting | State::Ended => None,
+        }
+    }
+
+    /// The connection, as soon as there is one; `None` once there will be none any more.
+    pub(crate) fn wait(&self) -> Option<Arc<Joined>> {
+        let mut state = self.shared.state.lock();
+        loop {
+            match &*state {
+                State::Joined(joined) => return Some(Arc::clone(joined)),
+                State::Ended => return None,
+                State::Beginning | State::Waiting => self.shared.changed.wait(&mut state),
+            }
+        }
+    }
+
+    /// Waits until the first try has come to something.
+    pub(crate) fn wait_for_first_try(&self) {
+        let mut state = self.shared.state.lock();
+        while matches!(*state, State::Beginning) {
+            self.shared.changed.wait(&mut state);
+        }
+    }
+
+    /// Waits, where this side has given a connection up, until there is another one or the first try
+    /// has failed.
+    pub(crate) fn wait_for_another(&self, last: &Joined) {
+        let until = Instant::now() + REJOIN_LIMIT;
+        let mut state = self.shared.state.lock();
+        let is_last = |state: &State| match state {
+            State::Joined(joined) => std::ptr::eq(&**joined, last),
+            State::Beginning => true,
+            State::Waiting | State::Ended => false,
+        };
+        while last.client.is_lost() && is_last(&state) {
+            if self.shared.changed.wait_until(&mut state, until).timed_out() {
+                return;
+            }
+        }
+    }
+
+    /// Remembers a nickname that has been set.
+    pub(crate) fn keep_nickname(&self, nickname: &str) {
+        *self.shared.nickname.lock() = Some(nickname.to_string());
+    }
+
+    /// The nickname that is set on each connection.
+    pub(crate) fn nickname(&self) -> Option<String> {
+        self.shared.nickname.lock().clone()
+    }
+
+    /// Says bye, and waits for the server to close the connection.
+    pub(crate) fn leave(&self) {
+        if let State::Joined(joined) = self.shared.change(State::Ended) {
+            joined.leave();
+        }
+    }
+}
+
+impl Shared {
+    fn change(&self, next: State) -> State {
+        let last = std::mem::replace(&mut *self.state.lock(), next);
+        self.changed.notify_all();
+        last
+    }
+
+    /// Changes the state, unless the connection is no longer wanted.
+    fn change_if_wanted(&self, next: State) -> bool {
+        let mut state = self.state.lock();
+        if matches!(*state, State::Ended) {
+            return false;
+        }
+        *state = next;
+        self.changed.notify_all();
+        true
+    }
+
+    fn notice(&self, what: String) {
+        (self.on_event)(ConnectionEvent::Notice(what));
+    }
+
+    /// Says that there will be no connection any more, if it is still wanted.
+    fn end(&self, why: String) {
+        if self.change_if_wanted(State::Ended) {
+            (self.on_event)(ConnectionEvent::Ended(why));
+        }
+    }
+
+    /// Connects; the receiver tells when and why the connection is lost.
+    fn join(self: &Arc<Self>) -> Result<(Joined, Receiver<Lost>), NotJoined> {
+        let nickname = self.nickname.lock().clone();
+        self.settings.join_by(self.questions, nickname.as_deref(), || self.connect())
+    }
+
+    fn connect(self: &Arc<Self>) -> Result<(Client, Receiver<Lost>), NotJoined> {
+        let (say_lost, lost) = bounded(1);
+        let shared = Arc::clone(self);
+        let client = self.settings.connect(move |event| match event {
+            Event::Relay(relay) => (shared.on_event)(ConnectionEvent::Relay(relay)),
+            Event::Refusal(reason) => shared.notice(shown(&reason)),
+            Event::Lost(lost) => {
+                // Nobody waits for it where this was a try that failed.
+                let _ = say_lost.send(lost);
+            }
+        })?;
+        Ok((client, lost))
+    }
+
+    fn watch(self: Arc<Self>) {
+        let Some((mut joined, mut lost)) = self.join_first() else { return };
+        while let Ok(how) = lost.recv() {
+            let (why, was_given_up) = (shown(&how), how == Lost::Abandoned);
+            if !self.settings.reconnects && !was_given_up {
+                return self.end(why);
+            }
+            // There will be another one at once, where this side has given it up.
+            let next = if was_given_up { State::Beginning } else { State::Waiting };
+            if !self.change_if_wanted(next) {
+                return;
+            }
+            if !was_given_up {
+                self.notice(why);
+            }
+            match self.join_again(&joined, was_given_up) {
+                Some(again) => (joined, lost) = again,
+                None => return,
+            }
+        }
+    }
+
+    /// Tries until there is a connection; `None` where it is no longer wanted, or cannot be.
+    fn join_first(self: &Arc<Self>) -> Option<(Arc<Joined>, Receiver<Lost>)> {
+        let mut pauses = Pauses::new();
+        loop {
+            match self.join().and_then(|(joined, lost)| Ok((joined.complete()?, lost))) {
+                Ok((joined, lost)) => {
+                    let joined = Arc::new(joined);
+                    if !self.change_if_wanted(State::Joined(Arc::clone(&joined))) {
+                        return None;
+                    }
+                    (self.on_event)(ConnectionEvent::Joined(Arc::clone(&joined)));
+                    return Some((joined, lost));
+                }
+                Err(NotJoined::Unreachable(why)) if self.settings.reconnects => {
+                    if !self.change_if_wanted(State::Waiting) || !self.try_later(&mut pauses, &why)
+                    {
+                        return None;
+                    }
+                }
+                Err(why) => {
+                    self.end(why.to_string());
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Tries until there is a connection again; `None` where it is no longer wanted.
+    fn join_again(
+        self: &Arc<Self>,
+        last: &Joined,
+        at_once: bool,
+    ) -> Option<(Arc<Joined>, Receiver<Lost>)> {
+        let mut pauses = Pauses::new();
+        if !at_once && !self.pause(&mut pauses, String::new()) {
+            return None;
+        }
+        loop {
+            match self.join() {
+                Ok((joined, lost)) => return self.take_again(last, joined, lost),
+                Err(why) => {
+                    let is_wanted = self.change_if_wanted(State::Waiting);
+                    if !is_wanted || !self.try_later(&mut pauses, &why.to_string()) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a connection that was made again, and says what has changed.
+    fn take_again(
+        self: &Arc<Self>,
+        last: &Joined,
+        joined: Joined,
+        lost: Receiver<Lost>,
+    ) -> Option<(Arc<Joined>, Receiver<Lost>)> {
+        if let Err(reason) = &joined.nickname {
+            self.notice(NotJoined::Nickname(reason.clone()).to_string());
+        }
+        if let Err(why) = &joined.to {
+            self.notice(why.clone());
+        }
+        let joined = Arc::new(joined);
+        // First, so that a person who reads that there is a connection can use it.
+        if !self.change_if_wanted(State::Joined(Arc::clone(&joined))) {
+            return None;
+        }
+        (self.on_event)(ConnectionEvent::JoinedAgain);
+        self.notice(match (last.uid, joined.uid) {
+            (Some(last), Some(uid)) if last == uid => format!("connected again, with UID {uid}"),
+            (Some(last), Some(uid)) => {
+                format!("connected again: your UID has changed from {last} to {uid}")
+            }
+            (None, Some(uid)) => format!("connected again: your UID is now {uid}"),
+            (_, None) => "connected again: your UID has changed".to_string(),
+        });
+        Some((joined, lost))
+    }
+
+    /// Says why there is no connection, and waits; `false` where it is no longer wanted.
+    fn try_later(&self, pauses: &mut Pauses, why: &str) -> bool {
+        self.pause(pauses, format!("{why}; "))
+    }
+
+    fn pause(&self, pauses: &mut Pauses, why: String) -> bool {
+        let pause: Duration = pauses.next();
+        self.notice(format!("{why}trying again in {} s", pause.as_secs()));
+        let until = Instant::now() + pause;
+        let mut state = self.state.lock();
+        while !matches!(*state, State::Ended) {
+            if self.changed.wait_until(&mut state, until).timed_out() {
+                return !matches!(*state, State::Ended);
+            }
+        }
+        false
+    }
+}
