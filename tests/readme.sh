@@ -194,7 +194,8 @@ recipes() {
         openbsd | traditional) ln -sf "$(command -v "$2")" "$dir/bin/nc" ;;
     esac
     make_work
-    printf 'Message-Type query\nMessage-ID 1\n\n' >"$dir/work/message"
+    # shellcheck disable=SC2016 # marks of code
+    (cd "$dir/work" && sh -c "$(sed -n 's/.*`\(printf .*>message\)`.*/\1/p' "$dir/README.md")")
     open_room "README, $1"
     check "README, $1: sends and ends" 'Status Ok' \
         "$(cd "$dir/work" && timeout 10 sh -c "$(cell "$1" 3)" 2>&1 | tr -d '\r' | head -n 1)"

@@ -6,8 +6,8 @@ mod pipes;
 mod reconnect;
 mod room;
 mod saving;
-mod signals;
 mod scripts;
+mod signals;
 mod terminal;
 
 use std::path::Path;
