@@ -105,7 +105,7 @@ dist: ## the programs as static binaries in a tarball with an install script, fo
 	rm -rf target/dist target/multichat-*.tar.gz && mkdir -p $(DIST)/scripts
 	cp $(addprefix target/$(TARGET)/release/,multichatd multichat) README.md LICENSE scripts/install.sh $(DIST)
 	cp -R src/man $(DIST)
-	cp scripts/mcmp.sh scripts/completions.sh scripts/multichatd.service $(DIST)/scripts
+	cp scripts/mcmp.sh scripts/completions.sh scripts/multichatd.service scripts/picture-*.svg $(DIST)/scripts
 	tar -C target/dist -czf target/multichat-$(VERSION)-$(TARGET).tar.gz --owner=0 --group=0 multichat-$(VERSION)
 	@echo target/multichat-$(VERSION)-$(TARGET).tar.gz
 
