@@ -39,6 +39,7 @@
 //! | `session` | one client from its first byte to its close; one kind of message a file | grammar, listening |
 //! | [`server`] | listening, letting in, refusing, stopping | contents of messages |
 //! | [`client`] | the blocking client: requests, responses, what arrives in between | terminals, flags |
+//! | [`conformance`] | the rules of the protocol as values, and whether a server or a client keeps them | everything else: it has a reader of its own |
 //!
 //! # The way of a chat
 //!
@@ -92,6 +93,7 @@
 mod admission;
 pub mod args;
 pub mod client;
+pub mod conformance;
 pub mod delivery;
 pub mod ids;
 pub mod limits;
