@@ -15,7 +15,7 @@ use super::writer::Writers;
 use crate::ids::Uid;
 use crate::reason::{Cause, RoomError};
 use crate::room::Roster;
-use crate::room::batch::{Batch, Outcome, Segment, Sink};
+use crate::room::batch::{Batch, Form, Outcome, Segment, Sink};
 
 /// What a flush works with.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Flusher {
         };
         let mut offering = Offering::new(tools);
         batch.deliver(&roster, &mut offering);
-        if batch.public().is_empty() {
+        if batch.public(Form::Plain).is_empty() {
             self.is_crowded = false;
         } else {
             self.is_crowded = offering.talkers > 1 || offering.first_talker != self.talker;
@@ -67,10 +67,28 @@ struct Offering<'a> {
     tools: &'a Tools,
     /// Who turned out to be gone in this batch.
     gone: Vec<Uid>,
-    /// The batch's public bytes for all the queues that take them; made where one does.
-    shared: Option<Arc<[u8]>>,
+    /// The batch's public bytes for all the queues that take them, in either form; made where one
+    /// does.
+    shared: Shared,
     talkers: usize,
     first_talker: Option<Uid>,
+}
+
+/// Public bytes that queues share.
+#[derive(Default)]
+struct Shared {
+    plain: Option<Arc<[u8]>>,
+    extended: Option<Arc<[u8]>>,
+}
+
+impl Shared {
+    fn get(&mut self, batch: &Batch, form: Form) -> Arc<[u8]> {
+        let shared = match form {
+            Form::Plain => &mut self.plain,
+            Form::Extended => &mut self.extended,
+        };
+        Arc::clone(shared.get_or_insert_with(|| batch.public(form).into()))
+    }
 }
 
 impl Sink for Offering<'_> {
@@ -119,7 +137,8 @@ impl Sink for Offering<'_> {
 
 impl<'a> Offering<'a> {
     fn new(tools: &'a Tools) -> Offering<'a> {
-        Offering { tools, gone: Vec::new(), shared: None, talkers: 0, first_talker: None }
+        let shared = Shared::default();
+        Offering { tools, gone: Vec::new(), shared, talkers: 0, first_talker: None }
     }
 
     fn note_gone(&mut self, outbox: &Outbox) {
@@ -170,12 +189,12 @@ impl<'a> Offering<'a> {
                 chunks.push(Chunk::File { file: Arc::clone(file), offset: 0, end: len });
                 continue;
             }
-            if let Segment::Public(range) = segment
-                && (range.len() - skip) * 4 > batch.public().len() * 3
+            if let Segment::Public(form, range) = segment
+                && (range.len() - skip) * 4 > batch.public(*form).len() * 3
             {
                 push_copied(&mut chunks, &mut copied);
-                let shared = self.shared.get_or_insert_with(|| batch.public().into());
-                chunks.push(Chunk::Bytes(Arc::clone(shared), range.start + skip..range.end));
+                let shared = self.shared.get(batch, *form);
+                chunks.push(Chunk::Bytes(shared, range.start + skip..range.end));
             } else if let Some(bytes) = batch.bytes(segment) {
                 copied.extend_from_slice(&bytes[skip..]);
             }

@@ -139,7 +139,9 @@ impl Acceptor {
         if self.no_thread_said.is_due() {
             error!("newcomers are refused: cannot start a thread: {error}");
         }
-        self.service.delivery.room().leave(outbox, Cause::ServerFailed);
+        let room = self.service.delivery.room();
+        room.leave(outbox, Cause::ServerFailed);
+        room.end(outbox);
         self.service.delivery.flush_blocking();
     }
 }

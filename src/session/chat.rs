@@ -5,14 +5,14 @@ use crate::delivery::backpressure::ChatCost;
 use crate::ids::Uid;
 use crate::reason::{Cause, Fatal, Refusal};
 use crate::room::{Added, ChatToAdd};
-use crate::text::check_text;
+use crate::text::{FileName, check_text};
 use crate::wire::{BodyKind, Content, Inherited};
 
 /// What a session keeps of its body buffer from message to message.
 const KEPT_BODY_BYTES: usize = 4 * 1024;
 
-/// About how long the header of a relay is, beside the nickname, in bytes.
-const RELAY_HEADER_BYTES: usize = 128;
+/// About how long the header of a relay is, beside names, in bytes; in the longer form.
+const RELAY_HEADER_BYTES: usize = 160;
 
 impl Session<'_> {
     /// Relays a text (§2.3.2).
@@ -31,7 +31,7 @@ impl Session<'_> {
         self.read_body(body_len, inherited)?;
         let body = std::mem::take(&mut self.body);
         let relayed = match check_text(&body, self.service.config.charset) {
-            Ok(()) => self.relay(&mut cost, Content::Text(&body), inherited)?,
+            Ok(()) => self.relay(&mut cost, Content::Text(&body), None, inherited)?,
             Err(error) => Err(error.before(self.input.buffered()).into()),
         };
         self.body = body;
@@ -80,9 +80,10 @@ impl Session<'_> {
         &mut self,
         cost: &mut ChatCost,
         content: Content<'_>,
+        file_name: Option<&FileName>,
         inherited: Inherited,
     ) -> Result<Result<(), Refusal>, Ending> {
-        let chat = ChatToAdd { to: cost.to, content, inherited };
+        let chat = ChatToAdd { to: cost.to, content, file_name, inherited };
         loop {
             let delivery = &self.service.delivery;
             let bytes = cost.bytes;

@@ -23,7 +23,8 @@ const TEXT: usize = 1000;
 fn say(delivery: &Delivery, sender: &Arc<Outbox>, to: Option<Uid>, text: &str) -> Option<()> {
     let mut cost = ChatCost::new(sender.uid(), to, text.len() + 128);
     let inherited = Inherited::default();
-    let chat = ChatToAdd { to, content: Content::Text(text.as_bytes()), inherited };
+    let chat =
+        ChatToAdd { to, content: Content::Text(text.as_bytes()), file_name: None, inherited };
     loop {
         let mut is_held = false;
         let may_add = |unflushed| {

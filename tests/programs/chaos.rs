@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::{LONG_DEADLINE, Peer, Server, chat, message, pattern};
+use crate::common::{LONG_DEADLINE, Peer, Server, ServerMessage, chat, message, pattern};
 
 const CLIENTS: u64 = 24;
 const OBSERVERS: usize = 3;
@@ -85,9 +85,14 @@ impl Client {
         (0..1 + self.dice.below(30)).map(|count| format!("{name} {count}")).collect()
     }
 
-    /// Says something, now and then all at once; every message gets its response, in order.
+    /// Says something, now and then all at once; every message gets its response, in order. Some
+    /// ask for more than the draft has.
     fn talk(&mut self, server: &Server) {
         let mut peer = server.join();
+        if self.dice.below(2) == 0 {
+            peer.query("extended").ok();
+            peer.query("history 10").ok();
+        }
         peer.set_nickname(self.name()).ok();
         let texts = self.texts();
         let all: Vec<u8> = (0..).zip(&texts).flat_map(|(id, text)| chat(id, text)).collect();
@@ -220,8 +225,50 @@ fn observe(mut peer: Peer, stop: &AtomicBool) -> Vec<String> {
     loop {
         let last = stop.load(Ordering::SeqCst);
         let relays = peer.sync();
-        let public = relays.iter().filter(|relay| !relay.has("To") && !relay.has("File-ID"));
-        texts.extend(public.map(|relay| relay.text().to_owned()));
+        assert!(relays.iter().all(|relay| !relay.has("Time")), "it has not asked for it");
+        texts.extend(public_texts(&relays));
+        if last {
+            return texts;
+        }
+    }
+}
+
+fn public_texts(relays: &[ServerMessage]) -> Vec<String> {
+    let is_text = |relay: &&ServerMessage| {
+        let is_chat = relay.field("Message-Type") == "chat";
+        is_chat && !relay.has("To") && !relay.has("File-ID")
+    };
+    relays.iter().filter(is_text).map(|relay| relay.text().to_owned()).collect()
+}
+
+/// The same in the extended form: there is no gap, and notices stand where they belong.
+fn observe_extended(mut peer: Peer, stop: &AtomicBool) -> Vec<String> {
+    peer.deadline = LONG_DEADLINE;
+    let (mut texts, mut last_number) = (Vec::new(), None);
+    let mut names: HashMap<u64, String> = HashMap::new();
+    loop {
+        let last = stop.load(Ordering::SeqCst);
+        let relays = peer.sync();
+        for relay in &relays {
+            let from = relay.number("From");
+            let name = relay.has("Sender-Nickname").then(|| relay.field("Sender-Nickname"));
+            if relay.field("Message-Type") == "notice" {
+                let (news, name) = (relay.text().trim_end(), name.expect("a name").to_owned());
+                let known = match news.strip_prefix("nickname ") {
+                    _ if news == "joined" => names.insert(from, name.clone()).is_none(),
+                    Some(new) => names.insert(from, new.to_owned()) == Some(name),
+                    None => names.remove(&from) == Some(name),
+                };
+                assert!(known, "client {from} {news}");
+            } else {
+                assert_eq!(names.get(&from).map(String::as_str), name, "{relay:?}");
+                let number = relay.has("Sequence").then(|| relay.number("Sequence"));
+                let is_next = last_number.is_none_or(|last| number.is_none_or(|n| n == last + 1));
+                assert!(is_next, "{number:?} behind {last_number:?}");
+                last_number = number.or(last_number);
+            }
+        }
+        texts.extend(public_texts(&relays));
         if last {
             return texts;
         }
@@ -253,6 +300,8 @@ fn whatever_clients_do_order_completeness_and_the_server_remain() {
     let before = server.memory("VmHWM");
     let idle = (server.open_files(), server.threads());
     let stop = Arc::new(AtomicBool::new(false));
+    // Before the observers, who are to hear the last line as well.
+    let stop_typing = AtomicBool::new(false);
     let confirmed = Confirmed::default();
     let lives = thread::scope(|scope| {
         let observers: Vec<_> = (0..OBSERVERS)
@@ -261,8 +310,13 @@ fn whatever_clients_do_order_completeness_and_the_server_remain() {
                 scope.spawn(move || observe(peer, stop))
             })
             .collect();
+        let extended = {
+            let (mut peer, stop) = (server.join(), &stop);
+            peer.query("extended").ok();
+            scope.spawn(move || observe_extended(peer, stop))
+        };
         let typing = {
-            let (person, stop) = (server.join(), &stop);
+            let (person, stop) = (server.join(), &stop_typing);
             scope.spawn(move || type_lines(person, stop))
         };
         let begun = Instant::now();
@@ -280,19 +334,21 @@ fn whatever_clients_do_order_completeness_and_the_server_remain() {
             })
             .collect();
         let lives: u64 = clients.into_iter().map(|client| client.join().expect("a client")).sum();
-        stop.store(true, Ordering::SeqCst);
+        stop_typing.store(true, Ordering::SeqCst);
         let slowest = typing.join().expect("the person was answered");
+        stop.store(true, Ordering::SeqCst);
         eprintln!("the slowest answer to a line took {slowest:?}");
         assert!(slowest < AT_ONCE, "the slowest answer to a line took {slowest:?}");
+        let observers = observers.into_iter().chain([extended]);
         let seen: Vec<_> =
-            observers.into_iter().map(|observer| observer.join().expect("an observer")).collect();
+            observers.map(|observer| observer.join().expect("an observer")).collect();
         check(&seen, &confirmed.lock().expect("no client has panicked"));
         lives
     });
     let grown = server.memory("VmHWM") - before;
     eprintln!("{lives} lives, {} kB more at the peak", grown >> 10);
     // A client has two connections at the most, of which one is being closed.
-    let connections = 2 * CLIENTS + OBSERVERS as u64 + 1;
+    let connections = 2 * CLIENTS + OBSERVERS as u64 + 2;
     let bound = connections * (2 * QUEUE_LIMIT + FIXED_COST);
     assert!(grown < bound, "{} kB more at the peak, not {} kB", grown >> 10, bound >> 10);
 

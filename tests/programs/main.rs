@@ -10,6 +10,7 @@ mod common;
 mod conformance;
 mod delivery;
 mod draft;
+mod extensions;
 mod files;
 mod framing;
 mod fuzz;

@@ -63,12 +63,12 @@ fn run() -> Result<(), Failure> {
         Invocation::Print(text) => return output::print(&text),
         Invocation::Run(settings, command) => (settings, command),
     };
-    if let Command::Check(wanted) = command {
-        return check::run(&settings, &wanted);
+    // A check of clients ends by a signal, with a status of its own.
+    if !matches!(command, Command::Check(_)) {
+        signals::watch()?;
     }
-    signals::watch()?;
     match command {
-        Command::Check(_) => Ok(()),
+        Command::Check(wanted) => check::run(&settings, &wanted),
         Command::Send { text, cleans } => send::run(&settings, text.as_deref(), cleans),
         Command::Share(sources, extension) => share::run(&settings, &sources, extension.as_ref()),
         Command::Fetch(id, target) => fetch::run(&settings, id, &target),

@@ -87,7 +87,7 @@ Commands:
     files           one line a file: File-ID, type, bytes, sender's UID
     listen          prints what arrives until interrupted
     check [HOST[:PORT]]
-                    tells whether a server keeps the protocol, a line each rule;
+                    tells whether a server keeps the protocol, a line a rule;
                     check --client [PORT]: whether each client that connects to
                     PORT here (default 8080) does, until interrupted
 

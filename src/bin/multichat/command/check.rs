@@ -12,7 +12,7 @@ use getopts::{Matches, Options};
 use multichat::args::{self, Address, UsageError, parse_address, parse_seconds};
 use multichat::conformance::{self, Level, Outcome, Rule, Tally, Target, client, report, rules};
 use multichat::server::PORT;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use multichat::signals::stopping;
 use signal_hook::iterator::Signals;
 
 use crate::Failure;
@@ -239,7 +239,7 @@ fn check_clients(port: u16, wanted: &Wanted) -> Result<(), Failure> {
 
 /// Lets a signal end the program with what has been found so far.
 fn end_at_signal(any_broken: Arc<AtomicBool>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])?;
+    let mut signals = Signals::new(stopping())?;
     let wait = move || {
         if signals.forever().next().is_some() {
             process::exit(i32::from(any_broken.load(Ordering::Relaxed)));
