@@ -54,7 +54,8 @@ if have 'man pages' mandoc && have 'man pages' col; then
         check "$page has the options of --help" "$(help_options "$program")" "$(man_options "$root/src/man/$page")"
         check "$page has the commands of --help" "$(help_commands "$program")" "$(man_commands "$root/src/man/$page")"
     done
-    check 'the defaults that --help has' 8 "$(help_defaults "$multichatd" | wc -l)"
+    check 'the defaults that --help has' many \
+        "$([ "$(help_defaults "$multichatd" | wc -l)" -ge 8 ] && echo many)"
     for page in multichat.1 multichatd.8; do
         check "$page has the defaults of --help" '' "$(defaults_missing "${multichatd%/*}/${page%.*}" "$root/src/man/$page")"
     done
