@@ -25,12 +25,13 @@ run: server ## build the server and start a room on port 8080 (ARGS=… passes o
 	target/release/multichatd $(ARGS)
 
 .PHONY: test
-test: ## unit tests, tests over real sockets, schedules of the model, every netcat and shell there is
+test: ## unit tests, tests over real sockets, schedules of the model, every netcat and shell there is, README's commands
 	$(CARGO) test
 	$(MAKE) model MODEL_SCHEDULES=300
 	tests/netcats.sh
 	tests/mcmp.sh
 	tests/packaging.sh
+	tests/readme.sh
 
 .PHONY: model
 # Its own target directory: every package is built for the checker.
@@ -104,13 +105,17 @@ dist: ## the programs as static binaries in a tarball with an install script, fo
 	rm -rf target/dist target/multichat-*.tar.gz && mkdir -p $(DIST)/scripts
 	cp $(addprefix target/$(TARGET)/release/,multichatd multichat) README.md LICENSE scripts/install.sh $(DIST)
 	cp -R src/man $(DIST)
-	cp scripts/mcmp.sh scripts/completions.sh scripts/multichatd.service $(DIST)/scripts
+	cp scripts/mcmp.sh scripts/completions.sh scripts/multichatd.service scripts/picture-*.svg $(DIST)/scripts
 	tar -C target/dist -czf target/multichat-$(VERSION)-$(TARGET).tar.gz --owner=0 --group=0 multichat-$(VERSION)
 	@echo target/multichat-$(VERSION)-$(TARGET).tar.gz
 
 .PHONY: deb
 deb: all ## a Debian package: target/multichat_VERSION_ARCHITECTURE.deb
 	VERSION=$(VERSION) scripts/deb.sh
+
+.PHONY: picture
+picture: all ## draw what README shows of the client, from a real session (needs tmux)
+	scripts/picture.sh
 
 .PHONY: clean
 clean: ## remove what was built

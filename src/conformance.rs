@@ -40,7 +40,7 @@ pub use self::case::Target;
 pub enum Level {
     /// What the draft says.
     Draft,
-    /// What the draft leaves open, as README settles it.
+    /// What the draft leaves open, as [`crate::wire`] settles it.
     Settled,
     /// What goes beyond the draft, for servers that list it in their features.
     Extended,

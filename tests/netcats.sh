@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every netcat, end to end, through the built server: the README's own commands. Says which cases it
+# Every netcat, end to end, through the built server. Says which cases it
 # skipped for want of a netcat; in CI none may be.
 
 set -u

@@ -33,11 +33,31 @@ man_commands() {
     sed -n 's/^\.It Cm \([a-z]*\).*/\1/p' "$1" | sort -u
 }
 
+# help_defaults PROGRAM: `--option 64k` a line, of those whose default is a number.
+help_defaults() {
+    "$1" --help | tr -s '\n ' ' ' | sed 's/ \(-., \)\{0,1\}\(--[a-z]\)/\n\2/g' |
+        sed -n 's/^\(--[a-z-]*\) .*default:\{0,1\} \(port \)\{0,1\}\([0-9][0-9.]*[kMG]\{0,1\}\).*/\1 \3/p'
+}
+
+# Those of them that a man page does not tell where it tells of the option.
+defaults_missing() {
+    mandoc -T ascii -O width=200 "$2" | col -b >"$dir/page"
+    help_defaults "$1" | while read -r option default; do
+        sed -n "/^     .*$option /,/^     -/p" "$dir/page" | sed '/^     -/d' | grep -q -w -F -e "$default" ||
+            echo "$option $default"
+    done
+}
+
 if have 'man pages' mandoc && have 'man pages' col; then
     for page in multichat.1 multichatd.8; do
         program=${multichatd%/*}/${page%.*}
         check "$page has the options of --help" "$(help_options "$program")" "$(man_options "$root/src/man/$page")"
         check "$page has the commands of --help" "$(help_commands "$program")" "$(man_commands "$root/src/man/$page")"
+    done
+    check 'the defaults that --help has' many \
+        "$([ "$(help_defaults "$multichatd" | wc -l)" -ge 8 ] && echo many)"
+    for page in multichat.1 multichatd.8; do
+        check "$page has the defaults of --help" '' "$(defaults_missing "${multichatd%/*}/${page%.*}" "$root/src/man/$page")"
     done
     for page in "$root"/src/man/*; do
         check "${page##*/} has no mistakes" '' "$(mandoc -T lint -W warning "$page" 2>&1)"

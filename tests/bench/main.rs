@@ -1,5 +1,5 @@
 //! The benchmark: a load generator, the built server beside a floor that knows no protocol, and a
-//! table. `make bench` runs it; README says how to read it.
+//! table. `make bench` runs it; `README.md` beside this file says how to read it.
 //!
 //! Every case checks that each delivery has arrived exactly once and in order, and fails with what
 //! was missing where nothing comes any more.

@@ -86,7 +86,7 @@ pub const DRAFT: &[Fault] = &[
     ("fetch-latest", "fetch-right-one", &[]),
 ];
 
-/// Faults against what README settles, which no proxy in front of a sound server can have.
+/// Faults against what `wire` settles, which no proxy in front of a sound server can have.
 pub const SETTLED: &[Fault] = &[("uids-down", "uid-ascending", &[])];
 
 /// The faults of what goes beyond the draft.

@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output, Stdio};
 
-use crate::common::{DEADLINE, Peer, Process, Server, chat, expect_in_readme, multichatd};
+use crate::common::{DEADLINE, Peer, Process, Server, chat, multichatd};
 
 fn run(options: &[&str]) -> Output {
     multichatd(options).output().expect("run multichatd")
@@ -107,12 +107,6 @@ fn help_and_version_go_to_standard_output_with_status_0() {
         let widest = text.lines().map(|line| line.chars().count()).max();
         assert!(widest < Some(80), "{option}: {widest:?} columns");
     }
-}
-
-#[test]
-fn readme_holds_the_help_as_it_is() {
-    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
-    expect_in_readme(help.lines());
 }
 
 /// Starts a server with these options and reads as many `listening` lines.

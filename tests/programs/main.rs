@@ -1,6 +1,6 @@
 //! The programs as their users meet them: the built binaries, over real sockets.
 //!
-//! `§` numbers are the draft's; what the draft leaves open is tested as README settles it.
+//! `§` numbers are the draft's; what the draft leaves open is tested as the page of `wire` settles it.
 
 mod chaos;
 mod cli;

@@ -1,4 +1,4 @@
-//! What each message does, as README settles it (P4): UIDs, queries, nicknames, texts, `To`.
+//! What each message does, as it is settled where the draft is silent (P4): UIDs, queries, nicknames, texts, `To`.
 
 use super::settled;
 use super::settled_fatal::is_fatal;

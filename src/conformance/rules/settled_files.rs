@@ -1,4 +1,4 @@
-//! Files, as README settles them (P4), and promises that a stranger can see kept (P5).
+//! Files, as settled where the draft is silent (P4), and promises that a stranger can see kept (P5).
 
 use super::settled;
 use crate::conformance::Rule;

@@ -1,4 +1,4 @@
-//! How a header is read and written, as README settles it (P1, P3).
+//! How a header is read and written, as it is settled where the draft is silent (P1, P3).
 
 use super::settled;
 use crate::conformance::Rule;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::fake::Fake;
 use super::{Output, multichat, names_in, run, run_with_input, wait_until};
-use crate::common::{Process, Server, assert_same_bytes, expect_in_readme, message, pattern};
+use crate::common::{Process, Server, assert_same_bytes, message, pattern};
 
 #[test]
 fn send_says_one_message() {
@@ -360,7 +360,6 @@ fn help_and_version_go_to_standard_output() {
     let server = Server::start();
     let help = run(&server, &["--help"]).ok();
     assert!(help.iter().all(|line| line.len() <= 79), "{help:#?}");
-    expect_in_readme(help.iter().map(String::as_str));
     for word in ["send", "share", "fetch", "who", "files", "listen", "--reconnect", "Exit status"] {
         assert!(help.iter().any(|line| line.contains(word)), "no {word} in {help:#?}");
     }

@@ -5,7 +5,6 @@ mod peer;
 mod process;
 mod server;
 
-use std::fs;
 use std::time::Duration;
 
 pub(crate) use message::{ServerMessage, chat, message, ok_response};
@@ -62,15 +61,5 @@ pub(crate) fn assert_same_bytes(got: &[u8], expected: &[u8]) {
             got.len(),
             expected.len()
         );
-    }
-}
-
-/// Expects the README to show what a command prints, each of its lines as it is.
-#[track_caller]
-pub(crate) fn expect_in_readme<'a>(lines: impl IntoIterator<Item = &'a str>) {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = fs::read_to_string(readme).expect("a README");
-    for line in lines.into_iter().filter(|line| !line.is_empty()) {
-        assert!(readme.contains(&format!("    {line}\n")), "README does not have {line:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Faults against what README settles, each of them one lens in front of the built server.
+//! Faults against what `wire` settles, each of them one lens in front of the built server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;

@@ -47,7 +47,7 @@ enum Subject {
 pub(crate) fn add_options(options: &mut Options) {
     options
         .optflag("", "client", "check: the clients that connect to PORT here, not a server")
-        .optopt("", "level", "check: draft (the default), settled (what README settles too) or all (and what a server lists in its features)", "LEVEL")
+        .optopt("", "level", "check: draft (the default), settled (and how its gaps are filled here) or all (and what a server lists in its features)", "LEVEL")
         .optflag("", "list", "check: list the rules, and run none")
         .optmulti("", "only", "check: this rule alone; may be given more than once", "NAME")
         .optmulti("", "skip", "check: not this rule; may be given more than once", "NAME")
