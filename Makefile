@@ -33,6 +33,10 @@ test: ## unit tests, tests over real sockets, schedules of the model, every netc
 	tests/packaging.sh
 	tests/readme.sh
 
+.PHONY: screenshots
+screenshots: ## pictures of the page for browsers, to be looked at, in target/screenshots
+	$(CARGO) test --test programs screenshots -- --ignored
+
 .PHONY: model
 # Its own target directory: every package is built for the checker.
 model: ## the delivery core under a model checker (MODEL_SCHEDULES=… for each property)

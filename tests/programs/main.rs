@@ -2,6 +2,7 @@
 //!
 //! `§` numbers are the draft's; what the draft leaves open is tested as the page of `wire` settles it.
 
+mod browser;
 mod chaos;
 mod cli;
 #[cfg(feature = "client")]
