@@ -8,7 +8,7 @@ MODEL_SCHEDULES ?= 10000
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 DIST = target/dist/multichat-$(VERSION)
 TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
-SCRIPTS = .ci/run $(wildcard scripts/*.sh tests/*.sh tests/network/*.sh)
+SCRIPTS = .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh)
 
 .DEFAULT_GOAL := help
 

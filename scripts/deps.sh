@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 # The server with all that it is built from, itself included.
 SERVER_LIMIT=33
-LICENCES='MIT Apache-2.0 Zlib BSD-2-Clause BSD-3-Clause ISC Unlicense'
+LICENCES='MIT Apache-2.0 Zlib BSD-2-Clause BSD-3-Clause ISC Unlicense Unicode-3.0'
 
 failed=0
 fail() {
@@ -24,7 +24,7 @@ refused=$(tree --all-features --format '{p}|{l}' | sort -u | awk -F '|' -v allow
     BEGIN { count = split(allowed, names, " "); for (i = 1; i <= count; i++) may[names[i]] = 1 }
     {
         choices = $2
-        # The tables of Unicode in one package of the tests; as free as the others.
+        # The tables of Unicode, beside the code: as free as the others.
         if (sub(/^\(/, "", choices)) sub(/\) AND Unicode-3.0$/, "", choices)
         gsub("/", " OR ", choices)
         count = split(choices, choice, " OR ")

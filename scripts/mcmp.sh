@@ -10,6 +10,7 @@
 #     mcmp_share picture.jpg           # prints the File-ID; mcmp_share FILE UID: to one
 #     mcmp_files                       # File-ID, type, bytes and sender, one file a line
 #     mcmp_fetch 10 >picture.jpg
+#     mcmp_history 20                  # what was said last, before this call
 #     mcmp_listen                      # prints what arrives, until interrupted
 #
 # Every call is a connection of its own, so it has a UID of its own. What is refused: the server's
@@ -475,6 +476,20 @@ mcmp_files() {
     _mcmp_run _mcmp_query mcmp_files files "$@"
 }
 
+_mcmp_history() {
+    [ $# -eq 1 ] || { _mcmp_usage 'mcmp_history N'; return; }
+    _mcmp_is_number "$1" 'number of messages' || return
+    _mcmp_ask query "history $1" || return
+    # Nobody may read on.
+    _mcmp_print <"$_mcmp_dir/body" || [ $? -eq 3 ]
+}
+
+# mcmp_history N: prints the last N public messages that were said before this call, as mcmp_listen
+# does, where the server keeps a history.
+mcmp_history() {
+    _mcmp_run _mcmp_history "$@"
+}
+
 # Sets _mcmp_type to the type of a file by the rule at the top: _mcmp_type_of NAME.
 _mcmp_type_of() {
     _mcmp_name=${1##*/}
@@ -496,10 +511,30 @@ _mcmp_type_of() {
     fi
 }
 
+# Whether the server lists a feature: _mcmp_offers NAME. One of the draft refuses the question.
+_mcmp_offers() {
+    _mcmp_ask query features 2>/dev/null && grep -q "^$1\$" "$_mcmp_dir/body"
+}
+
+# Whether a name may be sent as it is: short, one line, and nothing that a name may not hold.
+_mcmp_is_plain() {
+    [ "$(printf %s "$1" | _mcmp_count)" -le 200 ] || return
+    case $1 in
+        '' | *\\*) return 1 ;;
+    esac
+    # What would be shown otherwise is not sent.
+    [ "$(printf '%s\n' "$1" | _mcmp_show)" = "$1" ]
+}
+
 _mcmp_file() {
     _mcmp_type_of "$1"
     _mcmp_share_file=$1
     shift
+    # Before others are asked, who would set it anew.
+    _mcmp_share_name=$_mcmp_name
+    if _mcmp_is_plain "$_mcmp_share_name" && _mcmp_offers file-name; then
+        set -- "$@" "File-Name $_mcmp_share_name"
+    fi
     _mcmp_length=$(_mcmp_count <"$_mcmp_share_file")
     {
         _mcmp_header chat 3 "$@" "Content-Type $_mcmp_type" "Content-Length $_mcmp_length"

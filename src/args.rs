@@ -110,6 +110,17 @@ pub fn parse_count(text: &str) -> Result<usize, &'static str> {
     }
 }
 
+/// How many are kept: a number of any size, 0 for none.
+///
+/// # Errors
+/// What the text is not.
+pub fn parse_kept(text: &str) -> Result<usize, &'static str> {
+    match parse_count(text) {
+        Err(_) if !text.is_empty() && text.bytes().all(|byte| byte == b'0') => Ok(0),
+        parsed => parsed,
+    }
+}
+
 /// A time in seconds, with a fraction if need be. Never 0.
 ///
 /// # Errors
@@ -174,5 +185,15 @@ mod tests {
         assert_eq!(parse_count("0"), Err("a limit of 0 would allow nothing"));
         assert_eq!(parse_count("x"), Err("not a number (decimal digits)"));
         assert_eq!(parse_count("99999999999999999999999"), Err("too large a number"));
+    }
+
+    #[test]
+    fn how_many_are_kept_may_be_zero() {
+        assert_eq!(parse_kept("0"), Ok(0));
+        assert_eq!(parse_kept("00"), Ok(0));
+        assert_eq!(parse_kept("100"), Ok(100));
+        assert_eq!(parse_kept(""), Err("not a number (decimal digits)"));
+        assert_eq!(parse_kept("-1"), Err("not a number (decimal digits)"));
+        assert_eq!(parse_kept("99999999999999999999999"), Err("too large a number"));
     }
 }

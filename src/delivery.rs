@@ -69,6 +69,8 @@ pub struct Limits {
     pub text: usize,
     /// How long a client may take nothing, or stay over the queue limit.
     pub stall_timeout: Duration,
+    /// How many public messages are kept for those who come later; 0 for none.
+    pub history: usize,
 }
 
 impl Limits {
@@ -107,7 +109,7 @@ impl Delivery {
 
     fn new_membership(limits: Limits) -> Arc<Membership> {
         Arc::new(Membership {
-            room: Room::default(),
+            room: Room::new(limits.history),
             backpressure: Backpressure::new(limits.queue, limits.batch(), limits.stall_timeout),
             largest: limits.text.saturating_add(MESSAGE_HEADER_BYTES),
             backlog: Backlog::new(limits.queue_total),

@@ -29,7 +29,7 @@
 //! | `delivery::socket`, `tcp_info` | a client as delivery sees it; what has left this host | queues, messages |
 //! | [`delivery::outbox`], `backlog` | one client's socket and queue, and whose turn it is to write; what waits for all | the room |
 //! | `delivery::backpressure` | which queues are over the limit, and which senders wait | sockets |
-//! | [`room`], `room::batch` | who is active, how others left, the one order; who gets which bytes of it | sockets, anything that waits |
+//! | [`room`], `room::batch`, `room::history` | who is active, how others left, the one order; who gets which bytes of it, and in which form; what was said last | sockets, anything that waits |
 //! | `delivery::membership` | the three ends of a connection: leaving, being lost, being disconnected | |
 //! | `delivery::{writer, stall, flusher}` | what sockets did not take; who takes nothing; what was said | each other |
 //! | [`delivery`] | from the batch to the sockets: who flushes, for everybody | contents of messages |
@@ -41,6 +41,7 @@
 //! | [`server`] | listening, letting in, refusing, stopping | contents of messages |
 //! | `operator` | the operator's socket; `command` has the commands | grammar |
 //! | [`client`] | the blocking client: requests, responses, what arrives in between | terminals, flags |
+//! | [`conformance`] | the rules of the protocol as values, and whether a server or a client keeps them | everything else: it has a reader of its own |
 //!
 //! # The way of a chat
 //!
@@ -48,7 +49,8 @@
 //! 2. `session::chat` asks `delivery::backpressure` whether the sender may add so much to the queues
 //!    that the chat is for, and waits where it may not; then it reads the body and looks at the text.
 //! 3. [`room::Room`] adds the relay for all its receivers, and the response behind it, to the batch:
-//!    one hold of one lock, so one order for everybody.
+//!    one hold of one lock, so one order for everybody. Where somebody gets the extended form, or the
+//!    history keeps it, it is encoded in that form as well, and counted.
 //! 4. Before the session waits for its next byte it flushes ([`delivery`]): one thread at a time takes
 //!    the batch and offers it to every socket ([`delivery`]'s flusher is the batch's sink).
 //! 5. What a socket does not take waits in that client's [`delivery::outbox`], for its writer thread.
@@ -84,7 +86,7 @@
 //! 5. Locks are taken in this order: flusher, outbox, room, backpressure, backlog. The stage's come
 //!    last: names, ledger. Nothing is called out of the stage while one of them is held, and no system
 //!    call is made under the ledger's, which every fetch and every listing needs.
-//! 6. Nothing is allocated by a declared length. A relay is encoded once; files are streamed, except
+//! 6. Nothing is allocated by a declared length. A relay is encoded at most once for each form; files are streamed, except
 //!    that a small staged one is fetched like a text.
 //! 7. Every way a client's thread can end, a panic included, takes that client out of the room with a
 //!    cause. A thread that all share and that panics ends the process with status 70 and a line in
@@ -94,6 +96,7 @@
 mod admission;
 pub mod args;
 pub mod client;
+pub mod conformance;
 pub mod delivery;
 pub mod ids;
 pub mod limits;

@@ -6,18 +6,22 @@
 //! the lock: that is why every client sees the public messages in the same order.
 
 pub(crate) mod batch;
+mod history;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use self::batch::Batch;
+use self::history::{Clock, History};
 use crate::delivery::outbox::Outbox;
 use crate::ids::Uid;
 use crate::reason::{Cause, RoomError};
 use crate::stage::Fetch;
 use crate::sync::Mutex;
-use crate::text::Nickname;
-use crate::wire::{Content, Inherited, Relay};
+use crate::text::{FileName, Nickname};
+use crate::wire::{Content, Extra, Inherited, News, Notice, Relay};
+
+pub use self::history::HISTORY_BYTES;
 
 /// How many clients that left are remembered with the cause; of older ones it is only said that
 /// they have left.
@@ -41,6 +45,14 @@ struct State {
     left: HashMap<Uid, Cause>,
     /// The keys of `left`, the oldest first.
     left_order: VecDeque<Uid>,
+    /// Those who left and whose sessions still carry out what had come before.
+    leaving: HashMap<Uid, Leaving>,
+    /// How many active clients get the extended form.
+    extended: usize,
+    /// How many public messages there were: the number of the last one.
+    sequence: u64,
+    history: History,
+    clock: Clock,
     batch: Batch,
     /// Whether the operator alone speaks to all.
     hushed: bool,
@@ -64,6 +76,8 @@ pub(crate) struct ChatToAdd<'a> {
     /// The receiver of a private one.
     pub(crate) to: Option<Uid>,
     pub(crate) content: Content<'a>,
+    /// The name that its sharer gave to a file.
+    pub(crate) file_name: Option<&'a FileName>,
     pub(crate) inherited: Inherited,
 }
 
@@ -82,6 +96,14 @@ pub(crate) enum Added {
 struct Member {
     outbox: Arc<Outbox>,
     nickname: Option<Nickname>,
+    /// The number of the last public message before it became active.
+    sequence_before: u64,
+}
+
+#[derive(Debug)]
+struct Leaving {
+    nickname: Option<Nickname>,
+    cause: Cause,
 }
 
 impl State {
@@ -99,6 +121,58 @@ impl State {
             return Err(RoomError::NeverConnected { uid });
         }
         Err(RoomError::HasLeft { uid, cause: self.left.get(&uid).copied() })
+    }
+
+    /// Adds a public chat: as the draft has it, and in the extended form where somebody gets that,
+    /// or the history keeps it.
+    fn add_public(&mut self, relay: &Relay<'_>, file_name: Option<&FileName>) {
+        self.sequence += 1;
+        self.batch.add_public(relay);
+        let is_wanted = self.extended > 0;
+        if !is_wanted && !self.history.is_on() {
+            return;
+        }
+        let sequence = self.sequence;
+        let extra = Extra { file_name, sequence: Some(sequence), time: self.clock.now() };
+        let history = &mut self.history;
+        self.batch.add_extended(relay, &extra, is_wanted, |bytes| history.keep(sequence, bytes));
+    }
+
+    fn add_private(
+        &mut self,
+        receiver: &Arc<Outbox>,
+        relay: &Relay<'_>,
+        file_name: Option<&FileName>,
+    ) {
+        if receiver.is_extended() {
+            let extra = Extra { file_name, sequence: None, time: self.clock.now() };
+            self.batch.add(receiver, |out| relay.encode_extended(&extra, out));
+        } else {
+            self.batch.add(receiver, |out| relay.encode(out));
+        }
+    }
+
+    /// Whether a notice about this client would reach anybody.
+    fn has_listeners(&self, about: &Outbox) -> bool {
+        // One that has left is no longer among those who get the extended form.
+        let is_among_them = about.is_extended() && !about.has_left();
+        self.extended > usize::from(is_among_them)
+    }
+
+    /// Tells all that get the extended form, but the client itself, what is new of it.
+    fn tell(&mut self, about: &Arc<Outbox>, nickname: &Nickname, news: News<'_>) {
+        if self.has_listeners(about) {
+            let notice = Notice { from: about.uid(), nickname, time: self.clock.now(), news };
+            self.batch.add_notice(about, &notice);
+        }
+    }
+
+    /// Where the nickname of a client stands whose session has not ended.
+    fn nickname(&mut self, uid: Uid) -> Option<&mut Option<Nickname>> {
+        match self.active.get_mut(&uid) {
+            Some(member) => Some(&mut member.nickname),
+            None => self.leaving.get_mut(&uid).map(|leaving| &mut leaving.nickname),
+        }
     }
 
     /// Whether the operator lets `sender` say something: to one, or to all.
@@ -124,10 +198,10 @@ impl State {
     /// Takes a client out; returns whether it was active.
     fn take_out(&mut self, outbox: &Arc<Outbox>, cause: Cause) -> bool {
         let uid = outbox.uid();
-        if self.active.remove(&uid).is_none() {
-            return false;
-        }
+        let Some(member) = self.active.remove(&uid) else { return false };
         outbox.set_left();
+        self.extended -= usize::from(outbox.is_extended());
+        self.leaving.insert(uid, Leaving { nickname: member.nickname, cause });
         self.roster = None;
         self.batch.leave(outbox);
         self.left.insert(uid, cause);
@@ -142,20 +216,28 @@ impl State {
 }
 
 impl Room {
+    /// An empty room that keeps the last `history` public messages.
+    pub(crate) fn new(history: usize) -> Room {
+        let state = State { history: History::new(history), ..State::default() };
+        Room { state: Mutex::new(state) }
+    }
+
     /// Makes a newcomer active, under the next UID (§2.3.1.2), with what `make` returns for that.
     pub(crate) fn join(&self, make: impl FnOnce(Uid) -> Outbox) -> Arc<Outbox> {
         let mut state = self.state.lock();
         state.last_uid += 1;
         let uid = Uid(state.last_uid);
         let outbox = Arc::new(make(uid));
-        let member = Member { outbox: Arc::clone(&outbox), nickname: None };
+        let sequence_before = state.sequence;
+        let member = Member { outbox: Arc::clone(&outbox), nickname: None, sequence_before };
         state.active.insert(uid, member);
         state.roster = None;
         state.batch.join(&outbox);
         outbox
     }
 
-    /// Takes a client out of the room; what was queued for it before is still its own.
+    /// Takes a client out of the room; what was queued for it before is still its own. Its session
+    /// may still carry out what had come before, until [`Room::end`].
     ///
     /// Returns whether it was active: the first cause wins, and is the one that is told (§2.3.4).
     pub fn leave(&self, outbox: &Arc<Outbox>, cause: Cause) -> bool {
@@ -180,11 +262,90 @@ impl Room {
         Ok(outbox)
     }
 
-    /// Sets a client's nickname (§2.3.1.3).
-    pub fn set_nickname(&self, uid: Uid, nickname: &Nickname) {
-        if let Some(member) = self.state.lock().active.get_mut(&uid) {
-            member.nickname = Some(nickname.clone());
+    /// The session of a client that has left has ended: those who get notices are told, behind all
+    /// that it said.
+    pub(crate) fn end(&self, outbox: &Arc<Outbox>) {
+        let mut state = self.state.lock();
+        let ended = state.leaving.remove(&outbox.uid());
+        if let Some(Leaving { nickname: Some(nickname), cause }) = ended {
+            state.tell(outbox, &nickname, News::Left(&cause.to_string()));
         }
+    }
+
+    /// Sets a client's nickname (§2.3.1.3), tells those who get notices, and adds the response, which
+    /// `respond` appends to what it is given. `may_add` is asked first, as in [`Room::chat`], and is
+    /// told as well whether there is news for others.
+    pub(crate) fn set_nickname(
+        &self,
+        outbox: &Arc<Outbox>,
+        nickname: &Nickname,
+        respond: impl FnOnce(&mut Vec<u8>),
+        may_add: impl FnOnce(usize, bool) -> bool,
+    ) -> Added {
+        let mut state = self.state.lock();
+        if outbox.is_removed() {
+            return Added::Never;
+        }
+        let old = state.nickname(outbox.uid()).map(|old| old.clone());
+        let is_new = old.as_ref().is_some_and(|old| old.as_ref() != Some(nickname));
+        let is_news = is_new && state.has_listeners(outbox);
+        if !may_add(state.batch.len(), is_news) {
+            return Added::NotNow;
+        }
+        match old.flatten() {
+            _ if !is_news => {}
+            None => state.tell(outbox, nickname, News::Joined),
+            Some(old) => state.tell(outbox, &old, News::Nickname(nickname.as_str())),
+        }
+        if let Some(slot) = state.nickname(outbox.uid()) {
+            *slot = Some(nickname.clone());
+        }
+        state.batch.add(outbox, respond);
+        Added::Unflushed(state.batch.len())
+    }
+
+    /// Answers a client that asks for the extended form, which it gets behind the answer (E2).
+    /// `respond` and `may_add` are as in [`Room::respond`].
+    pub(crate) fn extend(
+        &self,
+        outbox: &Arc<Outbox>,
+        respond: impl FnOnce(&mut Vec<u8>),
+        may_add: impl FnOnce(usize) -> bool,
+    ) -> Added {
+        let mut state = self.state.lock();
+        if outbox.is_removed() {
+            return Added::Never;
+        }
+        if !may_add(state.batch.len()) {
+            return Added::NotNow;
+        }
+        state.batch.add(outbox, respond);
+        if !outbox.is_extended() && !outbox.has_left() {
+            state.batch.extend(outbox);
+            state.extended += 1;
+        }
+        Added::Unflushed(state.batch.len())
+    }
+
+    /// The last `count` public messages from before a client became active, as relayed in the
+    /// extended form, the oldest first; of these only the ones whose `Sequence` is above `after`
+    /// (E3).
+    ///
+    /// # Errors
+    /// [`RoomError::HistoryOff`] where none are kept.
+    pub(crate) fn history(
+        &self,
+        uid: Uid,
+        count: u64,
+        after: u64,
+    ) -> Result<Vec<Arc<[u8]>>, RoomError> {
+        let state = self.state.lock();
+        if !state.history.is_on() {
+            return Err(RoomError::HistoryOff);
+        }
+        // One that has left can read no answer.
+        let until = state.active.get(&uid).map_or(0, |member| member.sequence_before);
+        Ok(state.history.last(count, after, until))
     }
 
     /// The UIDs of all active clients, ascending (§2.1.1.2).
@@ -251,7 +412,7 @@ impl Room {
         if !may_add(state.batch.len()) {
             return Added::NotNow;
         }
-        state.batch.announce(&relay);
+        state.add_public(&relay, None);
         state.count(None, None);
         Added::Unflushed(state.batch.len())
     }
@@ -269,7 +430,7 @@ impl Room {
         chat: ChatToAdd<'_>,
         may_add: impl FnOnce(usize) -> bool,
     ) -> Result<Added, RoomError> {
-        let ChatToAdd { to, content, inherited } = chat;
+        let ChatToAdd { to, content, file_name, inherited } = chat;
         let relay = Relay { to, from: sender.uid(), nickname, content };
         let file_id = match content {
             Content::File { id, .. } => Some(id),
@@ -284,7 +445,12 @@ impl Room {
         if !may_add(state.batch.len()) {
             return Ok(Added::NotNow);
         }
-        state.batch.add_chat(sender, receiver.as_ref(), &relay, inherited, file_id);
+        let start = state.batch.place();
+        match &receiver {
+            Some(receiver) => state.add_private(receiver, &relay, file_name),
+            None => state.add_public(&relay, file_name),
+        }
+        state.batch.answer_chat(sender, start, to, inherited, file_id);
         state.count(Some(sender), to);
         Ok(Added::Unflushed(state.batch.len()))
     }
@@ -324,8 +490,9 @@ impl Room {
         if state.batch.is_empty() {
             return None;
         }
-        let batch = std::mem::replace(&mut state.batch, empty());
-        let roster = if batch.public().is_empty() { Roster::default() } else { state.roster() };
+        let next = empty().numbered(state.batch.number() + 1);
+        let batch = std::mem::replace(&mut state.batch, next);
+        let roster = if batch.has_public() { state.roster() } else { Roster::default() };
         Some((batch, roster))
     }
 

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::TcpStream;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::admission::Admission;
 use crate::delivery::tcp_info::TcpInfo;
@@ -13,6 +13,7 @@ use crate::limits::Threads;
 use crate::server::config::Config;
 use crate::stage::Stage;
 use crate::sync::{Condvar, Instant, Mutex};
+use crate::wire::Timestamp;
 
 /// How long sessions go on with what their clients had already sent when the server stops.
 pub(crate) const STOP_READ_LIMIT: Duration = Duration::from_secs(1);
@@ -27,6 +28,8 @@ pub(crate) struct Service {
     pub(crate) admission: Arc<Admission>,
     /// Sessions and writers take their threads from here.
     pub(crate) threads: Arc<Threads>,
+    /// When the server started: the count of public messages began with it.
+    pub(crate) started: Timestamp,
     /// On how many connections messages are still read.
     reading: Mutex<usize>,
     /// Told when that has become one less.
@@ -50,6 +53,7 @@ impl Service {
             queue_total: config.queue_total,
             text: usize::try_from(config.max_text).unwrap_or(usize::MAX),
             stall_timeout: config.stall_timeout,
+            history: config.history,
         };
         Ok(Arc::new(Service {
             delivery: Delivery::start(limits, Arc::clone(&threads))?,
@@ -57,6 +61,7 @@ impl Service {
             config,
             stage,
             threads,
+            started: SystemTime::now().into(),
             reading: Mutex::new(0),
             ended: Condvar::new(),
             stopping_since: OnceLock::new(),

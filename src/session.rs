@@ -31,7 +31,7 @@ use crate::wire::{
 pub(crate) use self::input::SILENCE_LIMIT;
 
 /// What this server offers beyond the draft: the one switch for all of it.
-const EXTENSIONS: Extensions = Extensions::Off;
+const EXTENSIONS: Extensions = Extensions::On;
 
 /// How a session ends.
 enum Ending {
@@ -66,7 +66,8 @@ pub(crate) fn run(service: &Service, connection: &Connection, outbox: Arc<Outbox
     close::close(service, connection.stream(), &outbox, input_open);
 }
 
-/// Takes the client out of the room whichever way its thread ends, a panic included.
+/// Takes the client out of the room whichever way its thread ends, a panic included, and lets the
+/// others know.
 struct LeaveOnDrop<'a> {
     service: &'a Service,
     outbox: &'a Arc<Outbox>,
@@ -81,6 +82,8 @@ impl Drop for LeaveOnDrop<'_> {
         } else {
             membership.leave(self.outbox, Cause::ServerFailed);
         }
+        // Behind all that it said.
+        membership.room.end(self.outbox);
     }
 }
 
@@ -156,7 +159,7 @@ impl<'a> Session<'a> {
         if self.outbox.over().is_some() {
             // Nothing may be held back while waiting.
             self.flush_now();
-            let is_gone = || self.outbox.is_ended();
+            let is_gone = || self.outbox.is_ended() || self.service.is_stop_overdue();
             self.service.delivery.backpressure().wait_until_clear(self.outbox, is_gone);
         }
     }
@@ -170,11 +173,15 @@ impl<'a> Session<'a> {
             Request::Chat(Chat { to, content_type: ContentType::Text, .. }) => {
                 self.relay_text(to, inherited, body_len)
             }
-            Request::Chat(Chat { to, content_type: ContentType::File(extension), .. }) => {
-                self.share(to, &extension, inherited, body_len)
+            Request::Chat(Chat { to, content_type: ContentType::File(extension), file_name }) => {
+                self.share(to, &extension, file_name.as_ref(), inherited, body_len)
             }
-            Request::Query => self.short(MessageType::Query, inherited, body_len, Self::query),
-            Request::Fetch => self.short(MessageType::Fetch, inherited, body_len, Self::fetch),
+            Request::Query => self.short(MessageType::Query, inherited, body_len, |s, body, id| {
+                Ok(s.query(body, id))
+            }),
+            Request::Fetch => self.short(MessageType::Fetch, inherited, body_len, |s, body, id| {
+                Ok(s.fetch(body, id))
+            }),
             Request::Nickname => {
                 self.short(MessageType::Nickname, inherited, body_len, Self::set_nickname)
             }

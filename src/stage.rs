@@ -39,7 +39,7 @@ use crate::ids::{FileId, Uid};
 use crate::logging::LogThrottle;
 use crate::reason::StageError;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Condvar, Instant, Mutex};
+use crate::sync::{Condvar, Instant, Mutex, channel, thread};
 use crate::text::{Extension, FileName};
 
 pub use self::arrival::Arrival;
@@ -48,6 +48,9 @@ pub use self::names::MARK;
 
 /// The most files that are staged at a time: it bounds the listing and the directory.
 pub const FILES_LIMIT: usize = 65_536;
+
+/// How long the end of the server waits for a temporary stage to be removed.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
 /// The sender of a file that was kept from an earlier run: a UID that is never assigned.
 const EARLIER: Uid = Uid(0);
@@ -383,15 +386,36 @@ impl Stage {
         self.shared.freed.notify_all();
     }
 
-    /// Removes what is not to outlive the server.
+    /// Removes what is not to outlive the server; what is private first. Where a slow disk takes
+    /// longer than [`CLOSE_LIMIT`] the rest is left behind, and the log says where.
     pub fn close(&self) {
-        if let Some(temporary) = self.temporary.lock().take() {
-            let path = temporary.path().to_path_buf();
-            if let Err(error) = temporary.close() {
-                warn!("stage: {} cannot be removed: {error}", path.display());
-            }
+        let Some(temporary) = self.temporary.lock().take() else { return };
+        let path = temporary.path().to_path_buf();
+        let (done, closed) = channel::bounded(1);
+        let removing = thread::Builder::new().name("remove".to_string()).spawn(move || {
+            let _ = done.send(remove(temporary));
+        });
+        let result = removing.and_then(|_| {
+            closed.recv_timeout(CLOSE_LIMIT).unwrap_or_else(|_| {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "there are too many files for now"))
+            })
+        });
+        if let Err(error) = result {
+            warn!("stage: {} cannot be removed: {error}", path.display());
         }
     }
+}
+
+/// Removes a temporary stage, what is hidden first: private files, and those that were arriving.
+fn remove(temporary: TempDir) -> io::Result<()> {
+    for entry in fs::read_dir(temporary.path())? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            // What is left is tried again with all the rest.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    temporary.close()
 }
 
 #[cfg(test)]

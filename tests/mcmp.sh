@@ -94,6 +94,9 @@ second line
 '
 printf 'from\tstandard input' | mcmp_send -
 mcmp_who | grep -c 'Zoë B'
+mcmp_history 1 | cut -d ' ' -f 2-
+mcmp_history Tom || echo "status $?"
+mcmp_history 0 || echo "status $?"
 mcmp_send_to 4294967295 x || echo "status $?"
 mcmp_send_to Tom x || echo "status $?"
 id=$(mcmp_share data.tar.gz)
@@ -117,6 +120,11 @@ mcmp_listen || echo "status $?"
 END
 cat >"$dir/expected" <<'END'
 1
+Zoë B: from    standard input
+mcmp: Tom: not a number of messages (decimal digits)
+status 2
+mcmp: query "history 0" does not say which part of the history: expected history N or history N after K, decimal digits for both, N at least 1
+status 1
 mcmp: no client 4294967295 has connected; query lists the active UIDs
 status 1
 mcmp: Tom: not a UID; mcmp_who lists them (decimal digits)

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use getopts::{Matches, Options, ParsingStyle};
 use log::LevelFilter;
-use multichat::args::{self, UsageError, parse_address, parse_count, parse_seconds, parse_size};
+use multichat::args::{
+    self, UsageError, parse_address, parse_count, parse_kept, parse_seconds, parse_size,
+};
 use multichat::logging;
 use multichat::server::{Config, PORT, Server};
 use multichat::signals;
@@ -81,6 +83,7 @@ fn options() -> Options {
         .optopt("", "queue-limit", "waiting for one client before those who flood it are slowed down (default 1M)", "SIZE")
         .optopt("", "queue-total", "waiting for all clients together (default 256M)", "SIZE")
         .optopt("", "stall-timeout", "a client that takes nothing for this long is disconnected (default 10; 0.5 is a value)", "SECS")
+        .optopt("", "history", "public messages kept for those who come later (default 100; 0 keeps none)", "N")
         .optflag("", "ascii", "refuse text and nicknames that are not ASCII, as the draft has it")
         .optopt("", "control", "the operator's socket: commands such as kick and stop, a line each", "PATH")
         .optflagmulti("v", "verbose", "more log (twice: every message's header)")
@@ -131,6 +134,7 @@ fn config(matches: &Matches) -> Result<Config, Failure> {
             .unwrap_or(usize::MAX),
         stall_timeout: args::value(matches, "stall-timeout", parse_seconds)?
             .unwrap_or(defaults.stall_timeout),
+        history: args::value(matches, "history", parse_kept)?.unwrap_or(defaults.history),
         control: args::path_value(matches, "control", "not a path")?,
         charset: if matches.opt_present("ascii") { Charset::Ascii } else { Charset::Utf8 },
     };

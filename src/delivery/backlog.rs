@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use super::outbox::Outbox;
 use crate::ids::Uid;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Instant, Mutex};
+
+/// Who takes something is looked at once a tick of the stall watch, half a second at the most: within
+/// two of them nobody is idle.
+const LATELY: Duration = Duration::from_secs(1);
 
 /// The bytes that wait in all queues. Its lock is taken behind that of an outbox, never before.
 #[derive(Debug)]
@@ -52,13 +57,20 @@ impl Backlog {
         self.waiting.load(Ordering::Acquire)
     }
 
-    /// Where more waits than may: the client that has taken nothing for longest.
+    /// Where more waits than may: the client that has taken nothing for longest; of those that have
+    /// taken something lately, the one for which most waits.
     pub(crate) fn worst(&self) -> Option<Arc<Outbox>> {
         if self.waiting() <= self.limit {
             return None;
         }
+        let now = Instant::now();
         let queues = self.queues.lock();
-        let oldest_first = queues.values().min_by_key(|(_, since)| *since);
-        oldest_first.and_then(|(outbox, _)| outbox.upgrade())
+        let there = queues.values().filter_map(|(outbox, since)| Some((outbox.upgrade()?, since)));
+        let worst = there.max_by_key(|(outbox, since)| {
+            let idle = now.saturating_duration_since(**since);
+            let counted = if idle < LATELY { Duration::ZERO } else { idle };
+            (counted, outbox.waiting(), idle)
+        });
+        worst.map(|(outbox, _)| outbox)
     }
 }

@@ -24,9 +24,13 @@ use crate::sync::{Condvar, Instant, Mutex};
 /// The smallest share of a reserve, in bytes: some lines of text in each stall timeout.
 const SMALLEST_SHARE: usize = 1024;
 
-/// A renewed share is at least this part of the first: who types is not to be held however long a
-/// flood lasts, and who then would have more than 2 L waiting does not read fast enough.
-const RENEWED_PART: usize = 8;
+/// A renewed share is at least as large as this, or as an equal share of L: a person who types is not
+/// held however long a flood lasts, and a client for which more than 2 L would wait then does not read
+/// fast enough.
+const RENEWED_SHARE: usize = 8 * 1024;
+
+/// What a relay has beside in the extended form: `Sequence` and `Time`.
+const EXTENDED_BYTES: usize = 56;
 
 /// The queues that are over the limit, and who waits for them.
 #[derive(Debug)]
@@ -74,6 +78,12 @@ impl OverQueue {
         }
     }
 
+    /// How many bytes a chat takes in this queue.
+    fn bytes_of(&self, chat: &ChatCost) -> usize {
+        let extended = if self.outbox.is_extended() { EXTENDED_BYTES } else { 0 };
+        chat.bytes.saturating_add(extended)
+    }
+
     /// Whether a chat from `sender` to one client, or to all others, is for this queue.
     fn concerns(&self, sender: Uid, to: Option<Uid>) -> bool {
         let uid = self.outbox.uid();
@@ -85,8 +95,8 @@ impl OverQueue {
         if now.saturating_duration_since(self.shared_out) < pressure.renewal {
             return;
         }
-        let part = pressure.limit / self.members.len().max(1) / RENEWED_PART;
-        self.share = pressure.share(self.outbox.waiting(), self.members.len()).max(part);
+        let least = (pressure.limit / self.members.len().max(1)).min(RENEWED_SHARE);
+        self.share = pressure.share(self.outbox.waiting(), self.members.len()).max(least);
         self.shared_out = now;
         self.spent.clear();
         self.spent_by_others = 0;
@@ -121,7 +131,8 @@ impl State {
         for queue in self.over.iter_mut().filter(|queue| queue.concerns(sender, to)) {
             queue.renew(now, pressure);
             let is_counted = chat.counted.contains(&queue.episode);
-            if !is_counted && *queue.spent_by(chat.sender) + chat.bytes > queue.share {
+            let bytes = queue.bytes_of(chat);
+            if !is_counted && queue.spent_by(chat.sender).saturating_add(bytes) > queue.share {
                 let renewed = queue.shared_out + pressure.renewal;
                 again = Some(again.map_or(renewed, |first| first.min(renewed)));
             }
@@ -131,7 +142,8 @@ impl State {
         }
         for queue in self.over.iter_mut().filter(|queue| queue.concerns(sender, to)) {
             if !chat.counted.contains(&queue.episode) {
-                *queue.spent_by(chat.sender) += chat.bytes;
+                let bytes = queue.bytes_of(chat);
+                *queue.spent_by(chat.sender) += bytes;
                 chat.counted.push(queue.episode);
             }
         }
@@ -158,10 +170,15 @@ impl Backpressure {
         self.limit
     }
 
-    /// The most that may ever wait for one client, beside one message more, where `members` are
-    /// active.
-    pub(crate) fn most(&self, members: usize) -> usize {
-        self.limit + self.limit.max(members.saturating_mul(SMALLEST_SHARE))
+    /// Whether more waits for a client, beside one message, than ever may: 2 L, or L and the smallest
+    /// share of each client that was there when its queue went over.
+    pub(crate) fn is_exceeded(&self, outbox: &Outbox, one_message: usize) -> bool {
+        let Some(episode) = outbox.over() else { return false };
+        let state = self.state.lock();
+        let queue = state.over.iter().find(|queue| queue.episode == episode);
+        let smallest = queue.map_or(0, |queue| queue.members.len().saturating_mul(SMALLEST_SHARE));
+        let most = self.limit.saturating_add(self.limit.max(smallest));
+        outbox.waiting() > most.saturating_add(one_message)
     }
 
     /// An equal share, in bytes, of what may be added to a queue in which `waiting` wait already.
@@ -219,7 +236,7 @@ impl Backpressure {
     /// raised.
     fn clear_if(&self, outbox: &Outbox, is_due: impl FnOnce() -> bool) {
         let mut state = self.state.lock();
-        if !is_due() {
+        if outbox.over().is_none() || !is_due() {
             return;
         }
         state.over.retain(|queue| queue.outbox.uid() != outbox.uid());

@@ -15,7 +15,7 @@ use super::writer::Writers;
 use crate::ids::Uid;
 use crate::reason::{Cause, RoomError};
 use crate::room::Roster;
-use crate::room::batch::{Batch, Outcome, Segment, Sink};
+use crate::room::batch::{Batch, Form, Outcome, Segment, Sink};
 
 /// What a flush works with.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Flusher {
         let mut offering = Offering::new(tools);
         batch.deliver(&roster, &mut offering);
         offering.count();
-        if batch.public().is_empty() {
+        if batch.public(Form::Plain).is_empty() {
             self.is_crowded = false;
         } else {
             self.is_crowded = offering.talkers > 1 || offering.first_talker != self.talker;
@@ -68,14 +68,32 @@ struct Offering<'a> {
     tools: &'a Tools,
     /// Who turned out to be gone in this batch.
     gone: Vec<Uid>,
-    /// The batch's public bytes for all the queues that take them; made where one does.
-    shared: Option<Arc<[u8]>>,
+    /// The batch's public bytes for all the queues that take them, in either form; made where one
+    /// does.
+    shared: Shared,
     talkers: usize,
     first_talker: Option<Uid>,
     /// How many bytes sockets have taken.
     bytes_out: u64,
     /// How many chats have reached nobody.
     refusals: u64,
+}
+
+/// Public bytes that queues share.
+#[derive(Default)]
+struct Shared {
+    plain: Option<Arc<[u8]>>,
+    extended: Option<Arc<[u8]>>,
+}
+
+impl Shared {
+    fn get(&mut self, batch: &Batch, form: Form) -> Arc<[u8]> {
+        let shared = match form {
+            Form::Plain => &mut self.plain,
+            Form::Extended => &mut self.extended,
+        };
+        Arc::clone(shared.get_or_insert_with(|| batch.public(form).into()))
+    }
 }
 
 impl Sink for Offering<'_> {
@@ -103,6 +121,10 @@ impl Sink for Offering<'_> {
         if !rest.is_empty() {
             let chunks = self.keep(batch, rest, skip);
             self.enqueue(outbox, chunks);
+            if outbox.is_lost() {
+                self.note_gone(outbox);
+                return;
+            }
         }
         self.tools.stall_watch.note(outbox);
     }
@@ -132,7 +154,7 @@ impl<'a> Offering<'a> {
         Offering {
             tools,
             gone: Vec::new(),
-            shared: None,
+            shared: Shared::default(),
             talkers: 0,
             first_talker: None,
             bytes_out: 0,
@@ -197,12 +219,12 @@ impl<'a> Offering<'a> {
                 chunks.push(Chunk::File { file: Arc::clone(file), offset: 0, end: len });
                 continue;
             }
-            if let Segment::Public(range) = segment
-                && (range.len() - skip) * 4 > batch.public().len() * 3
+            if let Segment::Public(form, range) = segment
+                && (range.len() - skip) * 4 > batch.public(*form).len() * 3
             {
                 push_copied(&mut chunks, &mut copied);
-                let shared = self.shared.get_or_insert_with(|| batch.public().into());
-                chunks.push(Chunk::Bytes(Arc::clone(shared), range.start + skip..range.end));
+                let shared = self.shared.get(batch, *form);
+                chunks.push(Chunk::Bytes(shared, range.start + skip..range.end));
             } else if let Some(bytes) = batch.bytes(segment) {
                 copied.extend_from_slice(&bytes[skip..]);
             }
@@ -217,8 +239,8 @@ impl<'a> Offering<'a> {
     fn enqueue(&self, outbox: &Arc<Outbox>, chunks: Vec<Chunk>) {
         let membership = &self.tools.membership;
         let backpressure = &membership.backpressure;
-        // Senders that are held keep to their shares, so of a reader that reads no more than this waits.
-        if outbox.waiting() > backpressure.most(membership.room.len()) + membership.largest {
+        // Senders that are held keep to their shares: for a client that reads, no more than this waits.
+        if backpressure.is_exceeded(outbox, membership.largest) {
             membership.disconnect(outbox, Cause::ReadTooSlowly);
             return;
         }

@@ -27,6 +27,9 @@ use crate::sync::{Condvar, Mutex};
 /// What a chunk costs beside its bytes: its place in the channel, and the allocation of its bytes.
 const CHUNK_COST: usize = 96;
 
+/// The number of no batch.
+const NEVER: u64 = u64::MAX;
+
 /// Something that waits for one client.
 #[derive(Debug)]
 pub(crate) enum Chunk {
@@ -61,6 +64,9 @@ pub struct Outbox {
     disconnected: AtomicBool,
     /// Whether the client has left the room: nobody adds to its queue any more.
     left: AtomicBool,
+    /// In which of the room's batches the client began to get the extended form; `NEVER` while it
+    /// gets the plain one. Written under the room's lock.
+    extended_in: AtomicU64,
     /// Whether the operator has removed the client: its session is to end.
     removed: AtomicBool,
     /// Whether the operator has muted the client; changed under the room's lock alone.
@@ -97,6 +103,7 @@ impl Outbox {
             lost: AtomicBool::new(false),
             disconnected: AtomicBool::new(false),
             left: AtomicBool::new(false),
+            extended_in: AtomicU64::new(NEVER),
             removed: AtomicBool::new(false),
             muted: AtomicBool::new(false),
             over: AtomicU64::new(0),
@@ -141,6 +148,24 @@ impl Outbox {
     /// Whether the client is in the room no longer.
     pub(crate) fn has_left(&self) -> bool {
         self.left.load(Ordering::SeqCst)
+    }
+
+    /// Whether the client gets the extended form of what is added from here on. To be asked under
+    /// the room's lock where it matters in which order.
+    pub(crate) fn is_extended(&self) -> bool {
+        self.extended_in.load(Ordering::Relaxed) != NEVER
+    }
+
+    /// Whether the client had the extended form before the batch with this number began: without the
+    /// room's lock, since what happens in later batches makes no difference.
+    pub(crate) fn is_extended_before(&self, batch: u64) -> bool {
+        self.extended_in.load(Ordering::Relaxed) < batch
+    }
+
+    /// Notes that the client gets the extended form from a place in this batch on. For the room
+    /// alone, under its lock.
+    pub(crate) fn set_extended(&self, batch: u64) {
+        self.extended_in.store(batch, Ordering::Relaxed);
     }
 
     /// Notes that the operator has removed the client: nothing more is carried out for it. For the

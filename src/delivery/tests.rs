@@ -23,7 +23,8 @@ use crate::wire::{Content, Inherited, MessageType};
 const DEADLINE: Duration = Duration::from_secs(10);
 
 fn delivery(queue: usize, stall_timeout: Duration) -> Arc<Delivery> {
-    let limits = Limits { queue, queue_total: usize::MAX, text: 65_536, stall_timeout };
+    let limits =
+        Limits { queue, queue_total: usize::MAX, text: 65_536, stall_timeout, history: 100 };
     Delivery::start(limits, Threads::new(100)).unwrap()
 }
 
@@ -46,7 +47,8 @@ fn join(delivery: &Delivery) -> (Arc<Outbox>, TcpStream) {
 
 fn say(delivery: &Delivery, sender: &Arc<Outbox>, to: Option<Uid>, text: &str, id: u64) {
     let inherited = Inherited { message_type: Some(MessageType::Chat), id: MessageId(id) };
-    let chat = ChatToAdd { to, content: Content::Text(text.as_bytes()), inherited };
+    let chat =
+        ChatToAdd { to, content: Content::Text(text.as_bytes()), file_name: None, inherited };
     let added = delivery.room().chat(sender, None, chat, |_| true).unwrap();
     assert!(matches!(added, Added::Unflushed(_)));
 }
@@ -262,8 +264,13 @@ fn a_queue_over_its_limit_that_does_not_fall_is_cut_off_though_its_reader_reads(
 
 #[test]
 fn where_no_thread_is_left_the_spare_one_writes_for_all_in_turn() {
-    let limits =
-        Limits { queue: 64 << 20, queue_total: usize::MAX, text: 65_536, stall_timeout: DEADLINE };
+    let limits = Limits {
+        queue: 64 << 20,
+        queue_total: usize::MAX,
+        text: 65_536,
+        stall_timeout: DEADLINE,
+        history: 0,
+    };
     let delivery = Delivery::start(limits, Threads::new(0)).unwrap();
     let (sender, _sender) = join(&delivery);
     let mut receivers: Vec<_> = (0..3).map(|_| join(&delivery)).collect();
@@ -329,8 +336,13 @@ fn a_writer_that_panics_takes_its_client_out_with_a_cause() {
 
 #[test]
 fn what_waits_for_all_together_is_bounded_and_the_one_that_took_nothing_for_longest_goes() {
-    let limits =
-        Limits { queue: 1 << 20, queue_total: 300_000, text: 65_536, stall_timeout: DEADLINE };
+    let limits = Limits {
+        queue: 1 << 20,
+        queue_total: 300_000,
+        text: 65_536,
+        stall_timeout: DEADLINE,
+        history: 0,
+    };
     let delivery = Delivery::start(limits, Threads::new(100)).unwrap();
     let sender = join_in_memory(&delivery, &MemorySocket::default());
     let stalled: Vec<_> =

@@ -1,9 +1,9 @@
 //! What was said since the last flush, in the room's one order, and who gets which bytes of it.
 //!
-//! Public relays stand one behind the other in one buffer, encoded once: a client that said nothing
-//! and was there all the time gets that buffer as it is. What concerns one client alone is an
-//! [`Entry`] with its place in that order, so that a client's own view can be put together: the
-//! public relays but its own, with its private relays and responses where they belong.
+//! Public relays stand one behind the other in one buffer for each [`Form`], encoded once: a client
+//! that said nothing and was there all the time gets that buffer as it is. What concerns one client
+//! alone is an [`Entry`] with its [`Place`] in that order, so that a client's own view can be put
+//! together: the public relays but its own, with its private relays and responses where they belong.
 //!
 //! [`Batch::deliver`] is the only traversal: what takes the bytes is a [`Sink`]. Pure bookkeeping: no
 //! lock, no socket, no thread.
@@ -15,13 +15,26 @@ use super::Roster;
 use crate::delivery::outbox::Outbox;
 use crate::ids::{FileId, Uid};
 use crate::stage::Fetch;
-use crate::wire::{Inherited, Relay, Response, Status};
+use crate::wire::{Extra, Inherited, Notice, Relay, Response, Status};
+
+/// In which form a client gets relays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As the draft has them.
+    Plain,
+    /// With more fields, and notices in between (E2).
+    Extended,
+}
 
 /// Relays and responses that have been accepted and not been offered to a socket yet.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    /// Public relays, encoded.
-    public: Vec<u8>,
+    /// Which one it is: a room's batches are numbered.
+    number: u64,
+    /// Public relays, encoded as the draft has them.
+    plain: Vec<u8>,
+    /// Public relays and notices in the extended form, of the time in which somebody gets it.
+    extended: Vec<u8>,
     /// Private relays and responses, encoded; entries hold ranges of it.
     private: Vec<u8>,
     /// Responses to chats, encoded only once their relays were offered (§2.3.4).
@@ -29,12 +42,29 @@ pub(crate) struct Batch {
     entries: Vec<Entry>,
 }
 
+/// A place in the order: how much stands before it, in bytes, in either form.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    plain: usize,
+    extended: usize,
+}
+
+impl Place {
+    fn offset(self, form: Form) -> usize {
+        match form {
+            Form::Plain => self.plain,
+            Form::Extended => self.extended,
+        }
+    }
+}
+
 /// Something that concerns one client alone.
 #[derive(Debug)]
 struct Entry {
     outbox: Arc<Outbox>,
-    /// How much of the public buffer stood before it.
-    public_offset: usize,
+    /// The form that the client got before it.
+    form: Form,
+    place: Place,
     /// Its number, since several entries can stand at the same place.
     order: usize,
     kind: EntryKind,
@@ -54,9 +84,13 @@ enum EntryKind {
         file_id: Option<FileId>,
         /// The receiver of a private chat.
         to: Option<Uid>,
-        /// The chat itself, where it was public: its sender does not get it.
-        own: Range<usize>,
+        /// Where the chat itself begins, up to here, if it was public: its sender does not get it.
+        start: Place,
     },
+    /// A notice about the client begins there and ends here: it does not get it.
+    OwnNotice { start: Place },
+    /// The client gets the extended form from here on.
+    Extended,
     /// A staged file, behind its response's header.
     File { file: Arc<Fetch>, len: u64 },
 }
@@ -64,8 +98,8 @@ enum EntryKind {
 /// Which bytes go to a client, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Segment {
-    /// A part of the public buffer.
-    Public(Range<usize>),
+    /// A part of the public buffer of a form.
+    Public(Form, Range<usize>),
     /// A part of the private buffer.
     Private(Range<usize>),
     /// A part of the buffer of responses that were encoded late.
@@ -95,23 +129,31 @@ struct Talker {
 
 impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
-        self.public.is_empty() && self.entries.is_empty()
+        !self.has_public() && self.entries.is_empty()
+    }
+
+    /// Whether there is something that several clients may get.
+    pub(crate) fn has_public(&self) -> bool {
+        !self.plain.is_empty() || !self.extended.is_empty()
     }
 
     /// How many bytes it holds for those who get all of it.
     pub(crate) fn len(&self) -> usize {
-        self.public.len() + self.private.len()
+        self.plain.len().max(self.extended.len()) + self.private.len()
     }
 
-    /// All public relays, encoded.
-    pub(crate) fn public(&self) -> &[u8] {
-        &self.public
+    /// All public relays, and with the extended form notices, encoded.
+    pub(crate) fn public(&self, form: Form) -> &[u8] {
+        match form {
+            Form::Plain => &self.plain,
+            Form::Extended => &self.extended,
+        }
     }
 
     /// The bytes of a segment; `None` for a file.
     pub(crate) fn bytes(&self, segment: &Segment) -> Option<&[u8]> {
         match segment {
-            Segment::Public(range) => Some(&self.public[range.clone()]),
+            Segment::Public(form, range) => Some(&self.public(*form)[range.clone()]),
             Segment::Private(range) => Some(&self.private[range.clone()]),
             Segment::Late(range) => Some(&self.late[range.clone()]),
             Segment::File(_) => None,
@@ -133,9 +175,20 @@ impl Batch {
         }
     }
 
+    /// Its number in the room; set once, while it is empty.
+    pub(crate) fn numbered(mut self, number: u64) -> Batch {
+        self.number = number;
+        self
+    }
+
+    /// Its number in the room.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Empties it and keeps the buffers, unless one message has made them larger than `keep`.
     pub(crate) fn emptied(mut self, keep: usize) -> Batch {
-        for buffer in [&mut self.public, &mut self.private, &mut self.late] {
+        for buffer in [&mut self.plain, &mut self.extended, &mut self.private, &mut self.late] {
             buffer.clear();
             buffer.shrink_to(keep);
         }
@@ -144,22 +197,43 @@ impl Batch {
         self
     }
 
+    /// The place of what comes next.
+    pub(crate) fn place(&self) -> Place {
+        Place { plain: self.plain.len(), extended: self.extended.len() }
+    }
+
     fn push(&mut self, outbox: &Arc<Outbox>, kind: EntryKind) {
-        let (public_offset, order) = (self.public.len(), self.entries.len());
-        self.entries.push(Entry { outbox: Arc::clone(outbox), public_offset, order, kind });
+        let form = if outbox.is_extended() { Form::Extended } else { Form::Plain };
+        let (place, order) = (self.place(), self.entries.len());
+        self.entries.push(Entry { outbox: Arc::clone(outbox), form, place, order, kind });
     }
 
     /// A client became active: it gets nothing of what stands here already.
     pub(crate) fn join(&mut self, outbox: &Arc<Outbox>) {
-        if !self.public.is_empty() {
+        if self.has_public() {
             self.push(outbox, EntryKind::Joined);
         }
     }
 
     /// A client left: it gets nothing of what comes from here on.
     pub(crate) fn leave(&mut self, outbox: &Arc<Outbox>) {
-        if !self.public.is_empty() {
+        if self.has_public() {
             self.push(outbox, EntryKind::Left);
+        }
+    }
+
+    /// A client gets the extended form from here on.
+    pub(crate) fn extend(&mut self, outbox: &Arc<Outbox>) {
+        self.push(outbox, EntryKind::Extended);
+        outbox.set_extended(self.number);
+    }
+
+    /// Adds a notice for all that get the extended form, but the client that it is about.
+    pub(crate) fn add_notice(&mut self, about: &Arc<Outbox>, notice: &Notice<'_>) {
+        let start = self.place();
+        notice.encode(&mut self.extended);
+        if about.is_extended() && !about.has_left() {
+            self.push(about, EntryKind::OwnNotice { start });
         }
     }
 
@@ -175,27 +249,38 @@ impl Batch {
         self.push(outbox, EntryKind::File { file, len });
     }
 
-    /// Adds a public text that no client has sent.
-    pub(crate) fn announce(&mut self, relay: &Relay<'_>) {
-        relay.encode(&mut self.public);
+    /// Adds a public relay as the draft has it.
+    pub(crate) fn add_public(&mut self, relay: &Relay<'_>) {
+        relay.encode(&mut self.plain);
     }
 
-    /// Adds a chat for `receiver`, or for everybody else, and then the response for its sender.
-    pub(crate) fn add_chat(
+    /// Encodes a public relay in the extended form, and gives the bytes to `keep`. They stay in the
+    /// batch where somebody gets that form: `is_wanted`.
+    pub(crate) fn add_extended(
+        &mut self,
+        relay: &Relay<'_>,
+        extra: &Extra<'_>,
+        is_wanted: bool,
+        keep: impl FnOnce(&[u8]),
+    ) {
+        let start = self.extended.len();
+        relay.encode_extended(extra, &mut self.extended);
+        keep(&self.extended[start..]);
+        if !is_wanted {
+            self.extended.truncate(start);
+        }
+    }
+
+    /// Adds the response to a chat that begins at `start`, for its sender.
+    pub(crate) fn answer_chat(
         &mut self,
         sender: &Arc<Outbox>,
-        receiver: Option<&Arc<Outbox>>,
-        relay: &Relay<'_>,
+        start: Place,
+        to: Option<Uid>,
         inherited: Inherited,
         file_id: Option<FileId>,
     ) {
-        let start = self.public.len();
-        match receiver {
-            Some(receiver) => self.add(receiver, |out| relay.encode(out)),
-            None => relay.encode(&mut self.public),
-        }
-        let own = start..self.public.len();
-        self.push(sender, EntryKind::ChatResponse { inherited, file_id, to: relay.to, own });
+        self.push(sender, EntryKind::ChatResponse { inherited, file_id, to, start });
     }
 
     /// Hands every client what is its own: those on the roster, and those that have entries. The ones
@@ -230,14 +315,13 @@ impl Batch {
         segments: &mut Vec<Segment>,
         sink: &mut impl Sink,
     ) -> Vec<Talker> {
-        let whole = [Segment::Public(0..self.public.len())];
         let mut talkers = Vec::new();
         let mut active = roster.iter().peekable();
         for group in self.groups() {
             let entries = &self.entries[group.clone()];
             let outbox = &entries[0].outbox;
             while let Some(silent) = active.next_if(|other| other.uid() < outbox.uid()) {
-                sink.offer(self, silent, &whole);
+                self.offer_whole(silent, sink);
             }
             let is_active = active.next_if(|other| other.uid() == outbox.uid()).is_some();
             if entries.iter().any(|entry| matches!(entry.kind, EntryKind::ChatResponse { .. })) {
@@ -248,9 +332,20 @@ impl Batch {
             }
         }
         for silent in active {
-            sink.offer(self, silent, &whole);
+            self.offer_whole(silent, sink);
         }
         talkers
+    }
+
+    /// Offers a client all that is public: it has no entries, so it gets one form all the time.
+    fn offer_whole(&self, silent: &Arc<Outbox>, sink: &mut impl Sink) {
+        let is_extended = silent.is_extended_before(self.number);
+        let form = if is_extended { Form::Extended } else { Form::Plain };
+        let len = self.public(form).len();
+        // Where nothing was said, those who get the plain form are told nothing of notices.
+        if len > 0 {
+            sink.offer(self, silent, &[Segment::Public(form, 0..len)]);
+        }
     }
 
     fn outbox(&self, talker: &Talker) -> &Arc<Outbox> {
@@ -310,47 +405,64 @@ impl Batch {
         segments.clear();
         let entries = &self.entries[group.clone()];
         let left = entries.iter().find(|entry| matches!(entry.kind, EntryKind::Left));
-        let all = if is_active { self.public.len() } else { 0 };
-        let end = left.map_or(all, |entry| entry.public_offset);
-        let mut next = 0;
+        let all = if is_active { self.place() } else { Place::default() };
+        let end = left.map_or(all, |entry| entry.place);
+        let mut next = Place::default();
         for (index, entry) in group.zip(entries) {
-            let public_until = |until: usize| next.min(end)..until.min(end);
-            let offset = entry.public_offset;
+            let until = |until: Place| {
+                let offset = |place: Place| place.offset(entry.form).min(end.offset(entry.form));
+                Segment::Public(entry.form, offset(next)..offset(until))
+            };
             match &entry.kind {
-                EntryKind::Joined => next = offset,
-                EntryKind::Left => {}
+                EntryKind::Joined => {}
+                EntryKind::Left => continue,
+                EntryKind::Extended => push(segments, until(entry.place)),
+                EntryKind::OwnNotice { start } => push(segments, until(*start)),
                 EntryKind::Bytes(range) => {
-                    push(segments, Segment::Public(public_until(offset)));
+                    push(segments, until(entry.place));
                     push(segments, Segment::Private(range.clone()));
-                    next = offset.max(next);
                 }
-                EntryKind::ChatResponse { own, .. } => {
-                    push(segments, Segment::Public(public_until(own.start)));
+                EntryKind::ChatResponse { start, .. } => {
+                    push(segments, until(*start));
                     push(segments, Segment::Late(late(&entry.kind)));
-                    next = own.end.max(next);
                 }
                 EntryKind::File { .. } => {
-                    push(segments, Segment::Public(public_until(offset)));
+                    push(segments, until(entry.place));
                     segments.push(Segment::File(index));
-                    next = offset.max(next);
                 }
             }
+            next = entry.place;
         }
-        push(segments, Segment::Public(next.min(end)..end));
+        let form = form_behind(entries);
+        let end = end.offset(form);
+        push(segments, Segment::Public(form, next.offset(form).min(end)..end));
+    }
+}
+
+/// The form that a client gets behind its entries.
+fn form_behind(entries: &[Entry]) -> Form {
+    match entries.last() {
+        Some(Entry { kind: EntryKind::Extended, .. }) => Form::Extended,
+        Some(entry) => entry.form,
+        None => Form::Plain,
     }
 }
 
 /// Appends a segment, joined with the one before it where they meet: fewer slices a system call.
 fn push(segments: &mut Vec<Segment>, segment: Segment) {
-    let (Segment::Public(new) | Segment::Private(new) | Segment::Late(new)) = &segment else {
+    let (Segment::Public(_, new) | Segment::Private(new) | Segment::Late(new)) = &segment else {
         return segments.push(segment);
     };
     if new.is_empty() {
         return;
     }
     match (segments.last_mut(), &segment) {
-        (Some(Segment::Public(last)), Segment::Public(_))
-        | (Some(Segment::Private(last)), Segment::Private(_))
+        (Some(Segment::Public(form, last)), Segment::Public(same, _))
+            if form == same && last.end == new.start =>
+        {
+            last.end = new.end;
+        }
+        (Some(Segment::Private(last)), Segment::Private(_))
         | (Some(Segment::Late(last)), Segment::Late(_))
             if last.end == new.start =>
         {

@@ -1,5 +1,6 @@
 //! Accepting clients: each gets a place and a thread, or an error that says why not.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -25,10 +26,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 /// the next one at once must find its own place free, and the closed one is to be noticed first.
 const SLOT_PATIENCE: Duration = Duration::from_millis(50);
 
-/// Where such a wait was in vain, newcomers wait for less, for that long: a crowd at the door of a
-/// full room must not keep those behind it waiting.
+/// Where such a wait was in vain, newcomers are refused at once for that long: a crowd at the door
+/// must not keep those behind it waiting, be it one from everywhere or from one host.
 const IMPATIENCE: Duration = Duration::from_secs(1);
-const IMPATIENT: Duration = Duration::from_millis(5);
 
 /// Accepts clients on one address.
 pub(super) struct Acceptor {
@@ -37,7 +37,8 @@ pub(super) struct Acceptor {
     trouble_said: LogThrottle,
     full_said: LogThrottle,
     no_thread_said: LogThrottle,
-    waited_in_vain: Option<Instant>,
+    /// When a wait for a place was in vain: a place for anybody, or for this host.
+    waited_in_vain: HashMap<Option<IpAddr>, Instant>,
 }
 
 impl Acceptor {
@@ -48,7 +49,7 @@ impl Acceptor {
             trouble_said: LogThrottle::default(),
             full_said: LogThrottle::default(),
             no_thread_said: LogThrottle::default(),
-            waited_in_vain: None,
+            waited_in_vain: HashMap::new(),
         }
     }
 
@@ -82,13 +83,14 @@ impl Acceptor {
     /// Takes a thread and a place for a newcomer.
     fn reserve(&mut self, host: IpAddr) -> Result<(Permit, ClientSlot), AdmissionError> {
         let permit = self.service.threads.reserve_session().ok_or(AdmissionError::NoResources)?;
-        let is_impatient = self.waited_in_vain.is_some_and(|last| last.elapsed() < IMPATIENCE);
-        let patience = if is_impatient { IMPATIENT } else { SLOT_PATIENCE };
-        let slot = self.service.admission.take_slot(host, patience);
-        if slot.is_err() && !is_impatient {
-            self.waited_in_vain = Some(Instant::now());
-        }
-        Ok((permit, slot?))
+        self.waited_in_vain.retain(|_, last| last.elapsed() < IMPATIENCE);
+        let is_impatient = [None, Some(host)].iter().any(|of| self.waited_in_vain.contains_key(of));
+        let patience = if is_impatient { Duration::ZERO } else { SLOT_PATIENCE };
+        let slot = self.service.admission.take_slot(host, patience).inspect_err(|error| {
+            let of = matches!(error, AdmissionError::HostFull { .. }).then_some(host);
+            self.waited_in_vain.entry(of).or_insert_with(Instant::now);
+        })?;
+        Ok((permit, slot))
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
@@ -148,7 +150,9 @@ impl Acceptor {
         if self.no_thread_said.is_due() {
             error!("newcomers are refused: cannot start a thread: {error}");
         }
-        self.service.delivery.room().leave(outbox, Cause::ServerFailed);
+        let room = self.service.delivery.room();
+        room.leave(outbox, Cause::ServerFailed);
+        room.end(outbox);
         self.service.delivery.flush_blocking();
     }
 }

@@ -29,6 +29,8 @@ pub struct Config {
     pub queue_total: usize,
     /// How long a client may take nothing.
     pub stall_timeout: Duration,
+    /// How many public messages are kept for those who come later; 0 for none.
+    pub history: usize,
     /// Where the operator's socket is to be.
     pub control: Option<PathBuf>,
     /// Which characters texts and nicknames may hold.
@@ -48,6 +50,7 @@ impl Default for Config {
             queue_limit: 1 << 20,
             queue_total: 256 << 20,
             stall_timeout: Duration::from_secs(10),
+            history: 100,
             control: None,
             charset: Charset::Utf8,
         }

@@ -5,14 +5,21 @@ use crate::delivery::backpressure::ChatCost;
 use crate::ids::Uid;
 use crate::reason::{Cause, Fatal, Refusal};
 use crate::room::{Added, ChatToAdd};
-use crate::text::check_text;
+use crate::text::{FileName, check_text};
 use crate::wire::{BodyKind, Content, Inherited};
 
 /// What a session keeps of its body buffer from message to message.
 const KEPT_BODY_BYTES: usize = 4 * 1024;
 
-/// About how long the header of a relay is, beside the nickname, in bytes.
-const RELAY_HEADER_BYTES: usize = 128;
+/// About how long the header of a relay is in the form of the draft, without what it may have beside,
+/// in bytes.
+const RELAY_HEADER_BYTES: usize = 72;
+
+/// The line with a nickname, without the nickname itself.
+const NICKNAME_LINE_BYTES: usize = 18;
+
+/// What a private relay takes beside: its line `To`, and its own place in the queue.
+const PRIVATE_BYTES: usize = 112;
 
 impl Session<'_> {
     /// Relays a text (§2.3.2).
@@ -31,7 +38,7 @@ impl Session<'_> {
         self.read_body(body_len, inherited)?;
         let body = std::mem::take(&mut self.body);
         let relayed = match check_text(&body, self.service.config.charset) {
-            Ok(()) => self.relay(&mut cost, Content::Text(&body), inherited)?,
+            Ok(()) => self.relay(&mut cost, Content::Text(&body), None, inherited)?,
             Err(error) => Err(error.before(self.input.buffered()).into()),
         };
         self.body = body;
@@ -45,10 +52,12 @@ impl Session<'_> {
 
     /// What a chat with so long a text counts where queues are over the limit.
     pub(super) fn cost(&self, to: Option<Uid>, body_len: u64) -> ChatCost {
-        let nickname = self.nickname.as_ref().map_or(0, |nickname| nickname.as_str().len());
+        let nickname = self.nickname.as_ref().map(|nickname| nickname.as_str().len());
+        let nickname = nickname.map_or(0, |len| NICKNAME_LINE_BYTES + len);
+        let private = to.map_or(0, |_| PRIVATE_BYTES);
         // What does not fit is more than any queue may hold.
         let body_len = usize::try_from(body_len).unwrap_or(usize::MAX / 2);
-        ChatCost::new(self.outbox.uid(), to, RELAY_HEADER_BYTES + nickname + body_len)
+        ChatCost::new(self.outbox.uid(), to, RELAY_HEADER_BYTES + nickname + private + body_len)
     }
 
     /// Waits until a chat may be added to the queues that it is for: so a sender that floods slows
@@ -83,9 +92,10 @@ impl Session<'_> {
         &mut self,
         cost: &mut ChatCost,
         content: Content<'_>,
+        file_name: Option<&FileName>,
         inherited: Inherited,
     ) -> Result<Result<(), Refusal>, Ending> {
-        let chat = ChatToAdd { to: cost.to, content, inherited };
+        let chat = ChatToAdd { to: cost.to, content, file_name, inherited };
         loop {
             let delivery = &self.service.delivery;
             let bytes = cost.bytes;

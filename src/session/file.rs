@@ -6,7 +6,7 @@ use super::{Ending, Session};
 use crate::ids::{FileId, Uid};
 use crate::reason::{Cause, Refusal, StageError};
 use crate::stage::{Arrival, Fetch};
-use crate::text::Extension;
+use crate::text::{Extension, FileName};
 use crate::wire::client_message::parse_file_id;
 use crate::wire::{BodyKind, Content, Inherited, Response, Status};
 
@@ -23,6 +23,7 @@ impl<'a> Session<'a> {
         &mut self,
         to: Option<Uid>,
         extension: &Extension,
+        file_name: Option<&FileName>,
         inherited: Inherited,
         body_len: u64,
     ) -> Result<(), Ending> {
@@ -40,15 +41,17 @@ impl<'a> Session<'a> {
             self.refuse(inherited, &reason);
             return self.skip_refused_body(body_len);
         }
-        let mut cost = self.cost(to, 0);
+        let name_len = file_name.map_or(0, |name| name.as_str().len());
+        let mut cost = self.cost(to, name_len as u64);
         self.wait_to_add(&mut cost, inherited)?;
         let arrived = self.arrive(to, inherited, body_len)?;
-        let staged =
-            arrived.map_err(Refusal::from).and_then(|arrival| self.stage(arrival, to, extension));
+        let staged = arrived
+            .map_err(Refusal::from)
+            .and_then(|arrival| self.stage(arrival, to, extension, file_name));
         let shared = match staged {
             Ok((id, len)) => {
                 let content = Content::File { id, extension, len };
-                let relayed = self.relay(&mut cost, content, inherited);
+                let relayed = self.relay(&mut cost, content, file_name, inherited);
                 if !matches!(relayed, Ok(Ok(()))) {
                     // Nobody was told of it.
                     self.service.stage.remove(id);
@@ -97,13 +100,14 @@ impl<'a> Session<'a> {
         arrival: Arrival<'_>,
         to: Option<Uid>,
         extension: &Extension,
+        file_name: Option<&FileName>,
     ) -> Result<(FileId, u64), Refusal> {
         // Before it takes up a File-ID and the room of others.
         let room = self.service.delivery.room();
         room.check_may_say(self.outbox, to)?;
         to.map_or(Ok(()), |to| room.check_receiver(to))?;
         let len = arrival.bytes();
-        let id = arrival.commit(extension.clone(), None, self.outbox.uid())?;
+        let id = arrival.commit(extension.clone(), file_name.cloned(), self.outbox.uid())?;
         Ok((id, len))
     }
 
@@ -123,7 +127,9 @@ impl<'a> Session<'a> {
         }
         let (staged, file) = fetched?;
         let content_type = staged.extension.as_str();
-        let response = Response { content_type, ..Response::text(Status::Ok, inherited) };
+        let file_name = staged.name.as_ref().filter(|_| self.outbox.is_extended());
+        let response =
+            Response { file_name, content_type, ..Response::text(Status::Ok, inherited) };
         if !is_streamed {
             let mut bytes = vec![0; usize::try_from(staged.len).unwrap_or(0)];
             self.service.stage.read(id, &file, &mut bytes)?;

@@ -7,7 +7,7 @@ use log::debug;
 
 use super::{Ending, Session};
 use crate::reason::Refusal;
-use crate::room::Added;
+use crate::room::{Added, Room};
 use crate::stage::Fetch;
 use crate::wire::server_message::encode_refusal;
 use crate::wire::{BodyKind, Inherited, MessageError, MessageType, Response, Status};
@@ -22,7 +22,7 @@ impl Session<'_> {
         message_type: MessageType,
         inherited: Inherited,
         body_len: u64,
-        answer: fn(&mut Self, &[u8], Inherited) -> Result<(), Refusal>,
+        answer: impl FnOnce(&mut Self, &[u8], Inherited) -> Result<Result<(), Refusal>, Ending>,
     ) -> Result<(), Ending> {
         if body_len > SHORT_BODY_LIMIT {
             let kind = BodyKind::Short(message_type);
@@ -30,7 +30,7 @@ impl Session<'_> {
         }
         self.read_body(body_len, inherited)?;
         let body = std::mem::take(&mut self.body);
-        if let Err(reason) = answer(self, &body, inherited) {
+        if let Err(reason) = answer(self, &body, inherited)? {
             self.refuse(inherited, &reason);
         }
         self.body = body;
@@ -72,10 +72,17 @@ impl Session<'_> {
         file: Option<(&Arc<Fetch>, u64)>,
         encode: impl Fn(&mut Vec<u8>),
     ) {
+        let outbox = self.outbox;
+        self.add(|room, may_add| room.respond(outbox, file, &encode, may_add));
+    }
+
+    /// Adds what `add` does, which is called again after a flush where it is not to be added yet:
+    /// it passes to the room what says so.
+    pub(super) fn add(&mut self, add: impl Fn(&Room, &dyn Fn(usize) -> bool) -> Added) {
+        let delivery = &self.service.delivery;
+        let may_add = |unflushed| delivery.has_room_for(unflushed, 0);
         loop {
-            let delivery = &self.service.delivery;
-            let may_add = |unflushed| delivery.has_room_for(unflushed, 0);
-            match delivery.room().respond(self.outbox, file, &encode, may_add) {
+            match add(delivery.room(), &may_add) {
                 Added::Unflushed(unflushed) => return self.flush_soon(unflushed),
                 Added::NotNow => self.flush_now(),
                 Added::Never => return,

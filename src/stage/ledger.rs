@@ -167,7 +167,7 @@ impl Ledger {
         self.staged
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(shuttle)))]
     pub(super) fn is_waiting(&self, number: u64) -> bool {
         self.shares.get(&number).is_some_and(|share| share.is_held)
     }

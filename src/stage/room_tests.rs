@@ -1,5 +1,7 @@
 //! The room on disk: who waits for it, who makes it, and that it is never more than twice the limit.
 
+#![cfg(not(shuttle))]
+
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

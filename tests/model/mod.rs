@@ -68,8 +68,13 @@ fn delivery(queue: usize, threads: usize) -> Arc<Delivery> {
 
 /// The same, and what its stall watch is told: that thread is not started.
 fn watched_delivery(queue: usize, threads: usize) -> (Arc<Delivery>, Receiver<Weak<Outbox>>) {
-    let limits =
-        Limits { queue, queue_total: usize::MAX, text: 65_536, stall_timeout: STALL_TIMEOUT };
+    let limits = Limits {
+        queue,
+        queue_total: usize::MAX,
+        text: 65_536,
+        stall_timeout: STALL_TIMEOUT,
+        history: 2,
+    };
     let membership = Delivery::new_membership(limits);
     let writers = Writers::start(Threads::new(threads), &membership).expect("a thread");
     let (stall_watch, told) = StallWatch::new();
@@ -83,7 +88,8 @@ fn join(delivery: &Delivery, socket: &MemorySocket) -> Arc<Outbox> {
 /// Adds a private text, and its response, as a session does.
 fn say_to(delivery: &Delivery, sender: &Arc<Outbox>, to: Option<Uid>, text: &str) {
     let inherited = Inherited { message_type: Some(MessageType::Chat), id: MessageId(1) };
-    let chat = ChatToAdd { to, content: Content::Text(text.as_bytes()), inherited };
+    let chat =
+        ChatToAdd { to, content: Content::Text(text.as_bytes()), file_name: None, inherited };
     if let Ok(added) = delivery.room().chat(sender, None, chat, |_| true) {
         assert!(matches!(added, Added::Unflushed(_)));
     }

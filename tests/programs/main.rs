@@ -7,11 +7,15 @@ mod cli;
 #[cfg(feature = "client")]
 mod client;
 mod common;
+mod conformance;
 mod delivery;
 mod draft;
+mod extensions;
 mod files;
 mod framing;
 mod fuzz;
+#[path = "../lesson_server/mod.rs"]
+mod lesson_server;
 mod limits;
 mod operator;
 mod pressure;

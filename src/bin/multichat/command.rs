@@ -1,5 +1,6 @@
 //! What the program can be asked for on its command line, one command a file.
 
+pub(crate) mod check;
 pub(crate) mod fetch;
 pub(crate) mod files;
 pub(crate) mod json_lines;

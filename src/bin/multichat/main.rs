@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use multichat::args::{self, UsageError};
 
-use self::command::{fetch, files, json_lines, lines, listen, operator, send, share, who};
+use self::command::{check, fetch, files, json_lines, lines, listen, operator, send, share, who};
 use self::console::terminal;
 use self::options::{Command, Invocation};
 
@@ -63,8 +63,12 @@ fn run() -> Result<(), Failure> {
         Invocation::Print(text) => return output::print(&text),
         Invocation::Run(settings, command) => (settings, command),
     };
-    signals::watch()?;
+    // A check of clients ends by a signal, with a status of its own.
+    if !matches!(command, Command::Check(_)) {
+        signals::watch()?;
+    }
     match command {
+        Command::Check(wanted) => check::run(&settings, &wanted),
         Command::Send { text, cleans } => send::run(&settings, text.as_deref(), cleans),
         Command::Share(sources, extension) => share::run(&settings, &sources, extension.as_ref()),
         Command::Fetch(id, target) => fetch::run(&settings, id, &target),

@@ -9,6 +9,7 @@ use multichat::text::Extension;
 use multichat::wire::parse_number;
 
 use crate::NAME;
+use crate::command::check;
 use crate::command::listen::Wanted;
 use crate::file::name::parse_type;
 use crate::file::saving::Target;
@@ -45,6 +46,7 @@ pub(crate) enum Command {
         as_json: bool,
     },
     Listen(Wanted),
+    Check(check::Wanted),
     /// The operator's socket, and one command for it; without one, those of standard input.
     Operator {
         path: PathBuf,
@@ -53,10 +55,16 @@ pub(crate) enum Command {
 }
 
 /// What options of some commands do nothing for the others, and which commands' they are.
-const OWN_OPTIONS: [(&str, &[&str], &str); 9] = [
+const OWN_OPTIONS: [(&str, &[&str], &str); 15] = [
+    ("client", &["check"], "check"),
+    ("level", &["check"], "check"),
+    ("list", &["check"], "check"),
+    ("only", &["check"], "check"),
+    ("skip", &["check"], "check"),
+    ("tap", &["check"], "check"),
     ("json", &["listen", "who", "files", ""], "listen, who, files and piped lines"),
     ("count", &["listen"], "listen"),
-    ("timeout", &["listen"], "listen"),
+    ("timeout", &["listen", "check"], "listen and check"),
     ("times", &["listen", ""], "listen and piped lines"),
     ("output", &["fetch"], "fetch"),
     ("type", &["share"], "share"),
@@ -83,6 +91,10 @@ Commands:
     who             one line a client: UID and nickname
     files           one line a file: File-ID, type, bytes, sender's UID
     listen          prints what arrives until interrupted
+    check [HOST[:PORT]]
+                    tells whether a server keeps the protocol, a line a rule;
+                    check --client [PORT]: whether each client that connects to
+                    PORT here (default 8080) does, until interrupted
     operator PATH [COMMAND...]
             carries out an operator's command at the socket PATH of a server
             (multichatd --control); without one, the lines of standard input,
@@ -121,11 +133,12 @@ fn options() -> Options {
         .optflagmulti("", "clean", "piped lines, send: drop terminal control sequences, replace what is not UTF-8, instead of a refusal")
         .optflagmulti("", "times", "listen, piped lines: the time before each line")
         .optopt("", "count", "listen: end with status 0 once N messages have come", "N")
-        .optopt("", "timeout", "listen: end with status 1 when that long has passed", "SECS")
+        .optopt("", "timeout", "listen: end with status 1 when that long has passed; check: how long one step may take (default 2)", "SECS")
         .optflagmulti("", "reconnect", "try again when the connection is lost, or cannot be made (after 1 s, growing to 30 s); default on a terminal")
         .optflagmulti("", "plain", "no colour, no progress bars, no bell, no line editing: lines only")
         .optflagmulti("h", "help", "print this and exit")
         .optflagmulti("V", "version", "print the version and exit");
+    check::add_options(&mut options);
     options
 }
 
@@ -212,6 +225,7 @@ fn command(matches: &Matches) -> Result<Command, UsageError> {
             count: args::value(matches, "count", parse_count)?,
             timeout: args::value(matches, "timeout", parse_seconds)?,
         })),
+        "check" => check::Wanted::parse(matches, rest).map(Command::Check),
         "send" => match rest {
             [] => Err(UsageError("send: a text is missing (-: standard input)".to_string())),
             [text] if text == "-" => Ok(Command::Send { text: None, cleans }),
@@ -248,7 +262,7 @@ fn unknown(name: &str) -> UsageError {
         return UsageError(format!("{shown}: unknown command; to connect there: {NAME} -s {name}"));
     }
     UsageError(format!(
-        "{shown}: unknown command (send, share, fetch, who, files, listen or operator)"
+        "{shown}: unknown command (send, share, fetch, who, files, listen, operator or check)"
     ))
 }
 

@@ -5,7 +5,7 @@
 use multichat::text::{Charset, Nickname};
 
 /// Whether the server under test offers `File-Name`.
-const OFFERS_FILE_NAME: bool = false;
+const OFFERS_FILE_NAME: bool = true;
 
 /// The fields of the draft.
 const FIELDS: [&str; 9] = [

@@ -1,11 +1,12 @@
 //! Strangers in a room where Ann and Tom talk: whatever they send, in whatever pieces, and however
 //! they leave, the conversation is untouched; and what they said as the protocol has it comes
-//! to Ann and to Tom, all of it, once, in order.
+//! to Ann and to Tom, all of it, once, in order. A third one hears the same in the extended form.
 //!
 //! The server is in the same process, the connections are real. A panic in any thread ends the run.
 
 mod judge;
 mod stranger;
+mod witness;
 
 use std::io::{self, Write};
 use std::mem;
@@ -21,6 +22,7 @@ use multichat::server::{Config, RunningServer, Server};
 use multichat::text::Extension;
 
 use self::stranger::{Due, Stranger};
+use self::witness::Witness;
 
 /// How long anything may take that should come at once.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -49,6 +51,7 @@ struct Room {
     address: SocketAddr,
     ann: Friend,
     tom: Friend,
+    witness: Witness,
     /// How many conversations there were.
     said: u64,
     last_uid: Uid,
@@ -70,7 +73,8 @@ impl Room {
         let address = server.addresses()[0];
         let server = server.run().expect("accept");
         let (ann, tom) = (Friend::join(address, 1), Friend::join(address, 2));
-        Room { address, ann, tom, said: 0, last_uid: Uid(2), _server: server }
+        let witness = Witness::join(address);
+        Room { address, ann, tom, witness, said: 0, last_uid: Uid(3), _server: server }
     }
 
     fn face(&mut self, data: &[u8]) {
@@ -102,7 +106,7 @@ impl Room {
         self.last_uid.0 += 1;
         assert_eq!(usher.own_uid().expect("an answer"), Some(self.last_uid));
         drop(usher);
-        let alone = || self.ann.uids() == "1\n2\n";
+        let alone = || self.ann.uids() == "1\n2\n3\n";
         assert!(soon(alone), "the strangers have not left: {}", self.ann.uids());
         // One that a write has found gone has left, and what it sent before is still read.
         self.ann.hear(due_to(Uid(1), &gone).count());
@@ -110,6 +114,7 @@ impl Room {
         self.converse();
         self.exchange_file();
         self.compare(&gone);
+        self.witness.expect_order();
     }
 
     fn welcome(&mut self) -> Stranger {

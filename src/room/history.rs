@@ -1,0 +1,147 @@
+//! The last public messages, for those who come later (E3), and the clock of the room.
+//!
+//! Kept in memory alone, as they were relayed in the extended form. A message costs the same however
+//! many are kept: it goes in at one end, and what is too much goes out at the other.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::wire::Timestamp;
+
+/// The most bytes that are kept together, as encoded.
+pub const HISTORY_BYTES: usize = 1 << 20;
+
+/// What was said last.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// How many messages are kept; 0 where the history is off.
+    limit: usize,
+    bytes: usize,
+    /// Ascending by `Sequence`.
+    kept: VecDeque<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    sequence: u64,
+    /// The relay, a text's body included.
+    encoded: Arc<[u8]>,
+}
+
+impl History {
+    /// Keeps the last `limit` messages.
+    pub(super) fn new(limit: usize) -> History {
+        History { limit, ..History::default() }
+    }
+
+    /// Whether anything is kept.
+    pub(super) fn is_on(&self) -> bool {
+        self.limit > 0
+    }
+
+    /// Keeps a relay, if it is on. One that is larger than all that may be kept leaves nothing:
+    /// what is answered never has a hole.
+    pub(super) fn keep(&mut self, sequence: u64, encoded: &[u8]) {
+        if !self.is_on() {
+            return;
+        }
+        self.bytes += encoded.len();
+        self.kept.push_back(Kept { sequence, encoded: encoded.into() });
+        while self.bytes > HISTORY_BYTES || self.kept.len() > self.limit {
+            let Some(oldest) = self.kept.pop_front() else { break };
+            self.bytes -= oldest.encoded.len();
+        }
+    }
+
+    /// The last `count` messages up to the one with the number `until`, without those up to `after`.
+    pub(super) fn last(&self, count: u64, after: u64, until: u64) -> Vec<Arc<[u8]>> {
+        let index_behind = |sequence| self.kept.partition_point(|kept| kept.sequence <= sequence);
+        let end = index_behind(until);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let start = end.saturating_sub(count).max(index_behind(after)).min(end);
+        self.kept.range(start..end).map(|kept| Arc::clone(&kept.encoded)).collect()
+    }
+}
+
+/// The system's clock, that never goes back: where it is set back, this one stands still.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    last: Option<Timestamp>,
+}
+
+impl Clock {
+    pub(super) fn now(&mut self) -> Timestamp {
+        self.tick(SystemTime::now().into())
+    }
+
+    fn tick(&mut self, now: Timestamp) -> Timestamp {
+        let time = self.last.map_or(now, |last| last.max(now));
+        self.last = Some(time);
+        time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(kept: Vec<Arc<[u8]>>) -> Vec<String> {
+        kept.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+    }
+
+    #[test]
+    fn the_last_messages_are_kept_and_a_part_of_them_is_found() {
+        // E3: the last N, said before the asker connected, with `after K` those above K.
+        let mut history = History::new(4);
+        for sequence in 1..=6 {
+            history.keep(sequence, sequence.to_string().as_bytes());
+        }
+        let found = |count, after, until| texts(history.last(count, after, until)).concat();
+        assert_eq!(found(100, 0, 6), "3456");
+        assert_eq!(found(2, 0, 6), "56");
+        assert_eq!(found(2, 0, 5), "45");
+        assert_eq!(found(100, 4, 6), "56");
+        assert_eq!(found(1, 4, 6), "6");
+        assert_eq!(found(u64::MAX, 4, 5), "5");
+        for (count, after, until) in [(9, 6, 6), (9, u64::MAX, 6), (9, 5, 4), (9, 0, 2), (9, 0, 0)]
+        {
+            assert_eq!(found(count, after, until), "", "{count} after {after} until {until}");
+        }
+    }
+
+    #[test]
+    fn no_more_bytes_are_kept_than_may_be() {
+        // E3: at most 1 MiB together, as encoded in the extended form.
+        let mut history = History::new(1000);
+        let kib = [b'x'; 1024];
+        (1..=1024).for_each(|sequence| history.keep(sequence, &kib));
+        assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 1000);
+        let mut history = History::new(2000);
+        (1..=1025).for_each(|sequence| history.keep(sequence, &kib));
+        assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 1024);
+        history.keep(1026, &[b'x'; 1025]);
+        assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 1023);
+        // The last messages, and none of them: no older ones in its place.
+        history.keep(1027, &vec![b'x'; HISTORY_BYTES + 1]);
+        assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 0);
+        history.keep(1028, &vec![b'x'; HISTORY_BYTES]);
+        assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 1);
+    }
+
+    #[test]
+    fn a_history_that_is_off_keeps_nothing() {
+        // E3: `--history 0` keeps nothing.
+        let mut history = History::new(0);
+        history.keep(1, b"text");
+        assert!(!history.is_on() && history.kept.is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stands_still() {
+        // E2, `Time`.
+        let mut clock = Clock::default();
+        let ticks = [5, 7, 6, 0, 7, 8].map(|millis| clock.tick(Timestamp::from_millis(millis)));
+        assert_eq!(ticks.map(Timestamp::millis), [5, 7, 7, 7, 7, 8]);
+    }
+}
