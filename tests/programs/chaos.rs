@@ -1,5 +1,5 @@
-//! Chaos: clients that chat, share, fetch, half-close, reset, stall, flood, storm, send garbage and
-//! vanish, at random, while observers watch and a person types a line now and then; and what must be
+//! Chaos: clients that chat, share, fetch, half-close, reset, stall, flood, storm, send garbage, vanish
+//! and are kicked, at random, while observers watch and a person types a line now and then; and what must be
 //! true at the end whatever they did.
 //!
 //! Seeded: `CHAOS_SEED=…` repeats what each client does (not how the system schedules them), and
@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{LONG_DEADLINE, Peer, Server, ServerMessage, chat, message, pattern};
+use crate::operator::Room;
 
 const CLIENTS: u64 = 24;
 const OBSERVERS: usize = 3;
@@ -54,9 +55,10 @@ struct Client {
 }
 
 impl Client {
-    fn live(&mut self, server: &Server) {
+    fn live(&mut self, room: &Room) {
+        let server = &room.server;
         self.lives += 1;
-        match self.dice.below(13) {
+        match self.dice.below(14) {
             0..=2 => self.talk(server),
             3 => self.share_and_fetch(server),
             4 => self.end_input_early(server),
@@ -67,6 +69,7 @@ impl Client {
             9 => self.shout_and_reset(server),
             10 => self.flood(server),
             11 => self.fetch_slowly(server),
+            12 => self.get_kicked(room),
             _ => self.talk_in_private(server),
         }
     }
@@ -210,6 +213,32 @@ impl Client {
         }
     }
 
+    /// Is removed by the operator in the midst of something; it can read why, and what had been
+    /// answered by then was relayed.
+    fn get_kicked(&mut self, room: &Room) {
+        let mut peer = room.server.join();
+        peer.deadline = LONG_DEADLINE;
+        peer.set_nickname(self.name()).ok();
+        let text = |nth: u64| format!("{} kicked {nth} {}", self.name(), "x".repeat(2000));
+        let texts: Vec<_> = (0..self.dice.0 % 100).map(text).collect();
+        let all: Vec<u8> = (0..).zip(&texts).flat_map(|(id, text)| chat(id, text)).collect();
+        let end = self.dice.below(all.len() as u64 + 1) as usize;
+        let got = thread::scope(|scope| {
+            let mut writer = peer.writer();
+            scope.spawn(move || std::io::Write::write_all(&mut writer, &all[..end]));
+            let kicked = room.operator().ask(&format!("kick {} {}", peer.uid, self.name()));
+            kicked.expect("it is here until then");
+            peer.messages_to_any_end()
+        });
+        let mut responses: Vec<_> = got.into_iter().filter(|got| got.is_response()).collect();
+        let last = responses.pop().expect("the operator's word");
+        assert_eq!(last.reason(), format!("the operator has removed you: {}", self.name()));
+        for (response, text) in responses.into_iter().zip(texts) {
+            response.ok();
+            self.confirm(text);
+        }
+    }
+
     fn vanish_inside(&mut self, server: &Server) {
         let mut peer = server.connect();
         peer.try_send(
@@ -296,12 +325,18 @@ fn whatever_clients_do_order_completeness_and_the_server_remain() {
     let seed = setting("CHAOS_SEED", 20_181_016);
     let time = Duration::from_secs(setting("CHAOS_SECONDS", 3));
     eprintln!("CHAOS_SEED={seed} CHAOS_SECONDS={}", time.as_secs());
-    let server = Server::with(&["--quiet", "--stall-timeout", "3", "--queue-limit", "256k"]);
+    let room = Room::with(&["--quiet", "--stall-timeout", "3", "--queue-limit", "256k"]);
+    let server = &room.server;
+    // For the first client that is kicked the server opens what it keeps.
+    let threads = server.threads();
+    let mut first = server.join();
+    room.operator().ask("kick 1 bye").expect("it is here");
+    first.read_to_any_end();
+    server.wait_until("the first one has gone", || server.threads() == threads);
     let before = server.memory("VmHWM");
     let idle = (server.open_files(), server.threads());
-    let stop = Arc::new(AtomicBool::new(false));
     // Before the observers, who are to hear the last line as well.
-    let stop_typing = AtomicBool::new(false);
+    let (typed, stop) = (AtomicBool::new(false), AtomicBool::new(false));
     let confirmed = Confirmed::default();
     let lives = thread::scope(|scope| {
         let observers: Vec<_> = (0..OBSERVERS)
@@ -316,30 +351,34 @@ fn whatever_clients_do_order_completeness_and_the_server_remain() {
             scope.spawn(move || observe_extended(peer, stop))
         };
         let typing = {
-            let (person, stop) = (server.join(), &stop_typing);
-            scope.spawn(move || type_lines(person, stop))
+            let (person, typed) = (server.join(), &typed);
+            scope.spawn(move || type_lines(person, typed))
         };
         let begun = Instant::now();
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                let (server, confirmed) = (&server, Arc::clone(&confirmed));
+                let (room, confirmed) = (&room, Arc::clone(&confirmed));
                 scope.spawn(move || {
                     let dice = Dice((seed ^ (number + 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
                     let mut client = Client { number, dice, lives: 0, confirmed };
                     while begun.elapsed() < time {
-                        client.live(server);
+                        client.live(room);
                     }
                     client.lives
                 })
             })
             .collect();
         let lives: u64 = clients.into_iter().map(|client| client.join().expect("a client")).sum();
-        stop_typing.store(true, Ordering::SeqCst);
+        typed.store(true, Ordering::SeqCst);
         let slowest = typing.join().expect("the person was answered");
-        stop.store(true, Ordering::SeqCst);
         eprintln!("the slowest answer to a line took {slowest:?}");
         assert!(slowest < AT_ONCE, "the slowest answer to a line took {slowest:?}");
         let observers = observers.into_iter().chain([extended]);
+        // What those who have gone had said is still being carried out.
+        server.wait_until("only the observers are here", || {
+            room.operator().ok("who").len() <= OBSERVERS + 1
+        });
+        stop.store(true, Ordering::SeqCst);
         let seen: Vec<_> =
             observers.map(|observer| observer.join().expect("an observer")).collect();
         check(&seen, &confirmed.lock().expect("no client has panicked"));
@@ -366,7 +405,7 @@ fn whatever_clients_do_order_completeness_and_the_server_remain() {
             name.to_string_lossy().starts_with(".arriving")
         });
     assert_eq!(partial.count(), 0);
-    assert!(server.stop().iter().all(|line| !line.contains("ERROR")));
+    assert!(room.server.stop().iter().all(|line| !line.contains("ERROR")));
 }
 
 /// One order for all; of each sender everything that was confirmed, once, in order.
