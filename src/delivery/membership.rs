@@ -90,6 +90,7 @@ impl Membership {
         self.stats.count_refusals(1);
         // What it waits for: queues of others or its own, a file on its way, its next byte.
         self.backpressure.clear(&outbox);
+        self.backpressure.wake();
         outbox.wake();
         outbox.socket().end_input();
         Ok(())

@@ -1,6 +1,7 @@
 //! The operator's socket (README, "The operator"): each command, and that nobody else is delayed.
 
 mod commands;
+mod extended;
 mod lines;
 mod removal;
 mod silence;
