@@ -196,7 +196,7 @@ show eve '<-' "$dir/got"
 grep -q '^Status Error' "$dir/got" || fail 'client 999 does not exist'
 
 if unix_socket "$dir/control" </dev/null 2>/dev/null; then
-    say "Whoever runs the server is the operator, and has a socket of its own: it tells who is here and from where. The
+    say "The one who runs the server is the operator, and has a socket of its own: it tells who is here and from where. The
 operator speaks to all, and removes Tom, who can read why."
     : >"$dir/ann"
     : >"$dir/tom"

@@ -1,4 +1,4 @@
-//! The operator's socket: commands, a line each, for whoever runs the server.
+//! The operator's socket: commands, a line each, for the person who runs the server.
 //!
 //! Owns the connections of operators; `socket` has the file, `command` the commands. Each operator
 //! has a thread, which works on the room like any session: it holds no lock while it reads or writes

@@ -418,7 +418,8 @@ fn remove(temporary: TempDir) -> io::Result<()> {
     temporary.close()
 }
 
-#[cfg(all(test, not(shuttle)))]
+#[cfg(not(shuttle))]
+#[cfg(test)]
 mod room_tests;
 #[cfg(test)]
 mod tests;

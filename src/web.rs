@@ -7,7 +7,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`http`] | what a connection speaks, the request's head, whom it lets in, the answers |
+//! | [`http`] | what a connection speaks, the head of a request, who is let in, the answers |
 //! | [`page`] | the page itself, in three files |
 //! | [`addresses`] | where others reach this server, for the person who has started it |
 //! | [`websocket`] | frames, both ways, and what the peer is answered that breaks their rules |

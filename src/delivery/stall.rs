@@ -1,6 +1,6 @@
 //! The stall watch: who has stopped reading, who reads too slowly, and whose host has vanished.
 //!
-//! One thread looks at the clients for whom something is under way, and disconnects those who do not
+//! One thread looks at the clients that something is under way to, and disconnects those who do not
 //! take it. What counts as taken is what has left this host: a socket that takes bytes into the
 //! kernel's buffer says nothing of it, and so the kernel is asked. Time in which the server itself
 //! did not run does not count, and neither does time in which no thread wrote for the client. While
@@ -127,7 +127,7 @@ impl RunningClock {
     }
 }
 
-/// A client for whom something may be under way. The watch keeps no connection open.
+/// A client that something may be under way to. The watch keeps no connection open.
 #[derive(Debug)]
 pub(super) struct Watched {
     outbox: Weak<Outbox>,

@@ -52,7 +52,7 @@ fn flush(room: &Room, got: &mut Got) {
 /// How many messages the rooms of these tests keep.
 const KEPT: usize = 5;
 
-/// Whom an event is about, by number; texts and names are numbered as well.
+/// The client that an event is about, by number; texts and names are numbered as well.
 #[derive(Clone, Debug)]
 enum Event {
     Join,

@@ -69,7 +69,7 @@ struct Share {
     /// Where it would be on the clock had it only moved as it has to; never ahead of the clock. It
     /// is too slow where it is a stall timeout behind.
     since: Instant,
-    /// It waits for room, or for the disk: whoever shares it cannot be blamed.
+    /// It waits for room, or for the disk: its sharer cannot be blamed.
     is_held: bool,
     is_refused: bool,
 }
@@ -167,7 +167,8 @@ impl Ledger {
         self.staged
     }
 
-    #[cfg(all(test, not(shuttle)))]
+    #[cfg(not(shuttle))]
+    #[cfg(test)]
     pub(super) fn is_waiting(&self, number: u64) -> bool {
         self.shares.get(&number).is_some_and(|share| share.is_held)
     }
@@ -378,7 +379,7 @@ impl Ledger {
         }
     }
 
-    /// Whoever shares it has to go on; the time for which it was held does not count.
+    /// Its sharer has to go on; the time for which it was held does not count.
     pub(super) fn let_go(&mut self, number: u64, held: Duration) {
         if let Some(share) = self.shares.get_mut(&number) {
             share.is_held = false;

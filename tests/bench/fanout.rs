@@ -111,7 +111,7 @@ pub(crate) fn talk(
     })
 }
 
-/// Measures all cases; `BENCH_FANOUT=100/10/1` one of them, for whoever profiles it.
+/// Measures all cases; `BENCH_FANOUT=100/10/1` one of them, to be profiled.
 pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
     let mut section = Section::new(
         "fan-out",

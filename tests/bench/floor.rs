@@ -2,7 +2,7 @@
 //! system call each, and knows nothing else. What the kernel asks for that is what any server pays.
 //!
 //! It runs as a child process of the benchmark, driven as all others are. A frame has a fixed
-//! length, that of multichatd's relay of the same text, and its first byte says to whom it goes.
+//! length, that of multichatd's relay of the same text, and its first byte says who gets it.
 
 use std::env;
 use std::io::{Read as _, Write};
@@ -102,7 +102,7 @@ pub(crate) fn run() -> Outcome<()> {
     }
 }
 
-/// Writes a frame to whom it is for. The sockets are waited for: the generator always reads.
+/// Writes a frame to its receivers. The sockets are waited for: the generator always reads.
 fn forward(peers: &[Peer], index: usize, frame: &[u8]) -> Outcome<()> {
     match frame[0] {
         TO_PARTNER => (&peers[index ^ 1].stream).write_all(frame)?,

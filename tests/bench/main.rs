@@ -131,7 +131,7 @@ impl Bench {
         self.file_servers.extend(peers::FILE_PEERS.into_iter().filter(|peer| is_there(peer.name)));
     }
 
-    /// Says what is being done, to whoever waits for the table.
+    /// Says what is being done, to a person who waits for the table.
     pub(crate) fn say(&self, what: &str) {
         eprintln!("{what}");
     }

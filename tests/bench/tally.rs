@@ -143,7 +143,7 @@ impl Tally {
         }
     }
 
-    /// What has not come, for whoever wonders why nothing comes.
+    /// What has not come, for a person who wonders why nothing comes.
     pub(crate) fn stalled<T>(&self) -> Outcome<T> {
         let late = self.next.iter().enumerate().filter_map(|(index, &next)| {
             let (sender, receiver) = (index / self.members, index % self.members);

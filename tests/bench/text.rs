@@ -1,5 +1,5 @@
 //! The text that is said: 100 bytes that say who says it and which of his texts it is, so that
-//! whoever gets it can tell whether one is missing, repeated or overtaken.
+//! its receiver can tell whether one is missing, repeated or overtaken.
 
 use super::{Outcome, fail};
 

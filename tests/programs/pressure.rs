@@ -60,8 +60,8 @@ fn expect_flood(reader: &mut Peer, texts: Range<usize>, len: usize) {
 
 #[test]
 fn fast_sender_slows_down_and_its_readers_lose_nothing() {
-    // When a receiver has more than the queue limit waiting, the server stops reading from whoever
-    // adds to it, until the queue has fallen to half: nobody loses anything, and nobody is
+    // When a receiver has more than the queue limit waiting, the server stops reading from those
+    // that flood it, until the queue has fallen to half: nobody loses anything, and nobody is
     // disconnected because another one sends fast.
     let server = Server::with(&["--queue-limit", "64k"]);
     let mut sender = server.join();
@@ -190,7 +190,7 @@ fn clients_that_flood_each_other_lose_nothing() {
 
 #[test]
 fn others_are_not_slowed_by_a_sender_that_has_to_wait() {
-    // The server stops reading from whoever adds to the full queue, from nobody else.
+    // The server stops reading from the sender that floods the full queue, from nobody else.
     let server = Server::with(&["--queue-limit", "64k", "--stall-timeout", "60"]);
     let (mut flooder, _stalled) = (server.join(), server.join_with_small_buffer());
     let (mut three, mut four) = (server.join(), server.join());

@@ -208,7 +208,7 @@ fn half_a_kilobyte_without_a_linefeed_is_waited_on_in_silence() {
 
 #[test]
 fn a_hundred_megabytes_of_zeros_are_refused_at_the_first() {
-    // Whoever pastes a video into netcat: nothing of it is kept, and it is cut off in the end.
+    // Somebody pastes a video into netcat: nothing of it is kept, and it is cut off in the end.
     let server = Server::start();
     while_two_chat(&server, || {
         let before = server.memory("VmHWM");

@@ -79,7 +79,7 @@ fn public_alone(case: &Case<'_>) -> Check {
     case.alone(&mut speaker)?;
     let text = case.text();
     speaker.ask_ok(&Request::chat(&text)).needs("public-ok")?;
-    // Discarded: whoever comes later does not get it.
+    // Discarded: a client that comes later does not get it.
     case.join()?.quiet("nothing that was said before", |message| message.body == text.as_bytes())
 }
 

@@ -99,7 +99,7 @@ fn half_a_file_never_appears_not_even_after_kill_9() {
 
 #[test]
 fn private_file_is_gone_after_kill_9_and_a_restart() {
-    // Private files are deleted: whoever gets the same UID next must not be able to fetch them.
+    // Private files are deleted: a client that gets the same UID next must not be able to fetch them.
     let stage = tempdir().unwrap();
     let mut server = start_over(stage.path());
     let (mut one, _two) = (server.join(), server.join());

@@ -1,4 +1,4 @@
-//! `kick` and `ban`: whoever is removed can read why, whatever it is doing, and is gone soon.
+//! `kick` and `ban`: a removed client can read why, whatever it is doing, and is gone soon.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -290,7 +290,7 @@ fn many_are_kicked_while_all_talk_and_each_reads_why() {
 
 #[test]
 fn a_client_whose_end_is_on_its_way_is_removed_once() {
-    // Whoever comes first: `bye`, the close, or the operator.
+    // The first one counts: `bye`, the close, or the operator.
     let room = Room::start();
     let mut operator = room.operator();
     for round in 0..30 {

@@ -81,7 +81,7 @@ fn flood_stopped_readers(server: &Server, readers: u64, is_private: bool) -> (u6
         scope.spawn(move || (0..TEXTS * receivers.len()).for_each(|_| drop(sender.response())));
         let clock = crossbeam_channel::tick(Duration::from_millis(20));
         while watcher.uids().len() > 2 {
-            // Whoever looks all the time takes the time of those who are looked at.
+            // A test that looks all the time takes the time of those who are looked at.
             clock.recv().expect("the time");
             kernel_peak = kernel_peak.max(kernel_memory(server));
         }
