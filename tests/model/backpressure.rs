@@ -34,6 +34,7 @@ fn say(delivery: &Delivery, sender: &Arc<Outbox>, to: Option<Uid>, text: &str) -
         match delivery.room().chat(sender, None, chat, may_add).ok()? {
             Added::Unflushed(_) => return Some(()),
             Added::NotNow => delivery.flush_blocking(),
+            Added::Never => return None,
         }
         if is_held {
             delivery.backpressure().wait_to_add(&mut cost, || sender.is_disconnected());
