@@ -53,9 +53,12 @@ user=$(sed -n 's/^User=//p' "$root/lib/systemd/system/multichatd.service")
 check 'the user of the unit' multichat "$user"
 state=$(sed -n 's/^StateDirectory=//p' "$root/lib/systemd/system/multichatd.service")
 inside install -d -o "$user" -m 750 "/var/lib/$state"
+runtime=$(sed -n 's/^RuntimeDirectory=//p' "$root/lib/systemd/system/multichatd.service")
+inside install -d -o "$user" -m 750 "/run/$runtime"
 mkfifo "$dir/started"
 # shellcheck disable=SC2016 # the shell inside is to expand it
-LC_ALL=C chroot --userspec="$user" "$root" env STATE_DIRECTORY="/var/lib/$state" \
+LC_ALL=C chroot --userspec="$user" "$root" env \
+    STATE_DIRECTORY="/var/lib/$state" RUNTIME_DIRECTORY="/run/$runtime" \
     sh -c '. /etc/default/multichatd; eval "exec $1"' sh "$command" >"$dir/started" &
 server=$!
 read -r _ _ address <"$dir/started"
