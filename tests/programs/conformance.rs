@@ -2,7 +2,7 @@
 //! wrong: against a small server of the draft with one fault after another.
 
 #[cfg(feature = "client")]
-mod command;
+pub(crate) mod command;
 mod lens;
 mod settled;
 #[cfg(feature = "client")]
