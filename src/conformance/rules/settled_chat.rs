@@ -128,19 +128,21 @@ fn uid_before_query(case: &Case<'_>) -> Check {
 
 fn silent_hears(case: &Case<'_>) -> Check {
     case.rests_on("public-relay")?;
+    case.rests_on("uid-before-query")?;
     let mut speaker = case.join()?;
     let before = speaker.uids()?;
     let mut silent = case.connect()?;
-    let uid = case.until(|| {
-        let after = speaker.uids()?;
-        let new = after.iter().find(|uid| !before.contains(uid)).cloned();
-        new.ok_or_else(|| speaker.broken(&after.join(" "), "one UID more"))
-    });
-    let uid = uid.needs("uid-before-query")?;
+    // Connections are taken in the order in which they were made.
+    let _next = case.join()?;
+    let mut new = speaker.uids()?;
+    new.retain(|uid| !before.contains(uid));
     let (public, private) = (case.text(), case.text());
     speaker.ask_ok(&Request::chat(&public))?;
-    speaker.ask_ok(&Request::chat(&private).to(&uid))?;
     silent.hear(&public)?;
+    // One of them is its own; others may have come as well.
+    for uid in new {
+        speaker.ask(&Request::chat(&private).to(&uid))?;
+    }
     silent.hear(&private)?;
     Ok(())
 }
@@ -244,8 +246,11 @@ fn text_limit(case: &Case<'_>) -> Check {
     speaker.ask_ok(&Request::chat(&text))?;
     let relay = listener.relay("a relay of the text", |message| message.body == text.as_bytes())?;
     listener.field(&relay, "Content-Length", &limit.to_string())?;
-    let response = speaker.ask(&Request::chat(format!("{text} ")))?;
-    speaker.reason(&response, &[&limit.to_string()])
+    let response = speaker.ask(&Request::chat(format!("{text}x")))?;
+    speaker.reason(&response, &[&limit.to_string(), &(limit + 1).to_string()])?;
+    listener.quiet("nothing of it", |message| message.body.starts_with(text.as_bytes()))?;
+    speaker.ask_ok(&Request::query())?;
+    Ok(())
 }
 
 fn to_self(case: &Case<'_>) -> Check {
@@ -292,7 +297,7 @@ fn is_told(case: &Case<'_>, speaker: &mut Peer, gone: &str, cause: &str) -> Chec
         speaker.refused(&response)?;
         Ok(response)
     })?;
-    speaker.reason(&told, &[gone, cause])
+    speaker.reason(&told, &[&format!("client {gone} has left"), cause])
 }
 
 fn cause_bye(case: &Case<'_>) -> Check {

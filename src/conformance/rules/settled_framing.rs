@@ -142,7 +142,8 @@ fn reads_any_case(case: &Case<'_>) -> Check {
     let message = format!(
         "MESSAGE-TYPE Chat\nmessage-ID 8\ncontent-type TEXT\ncontent-LENGTH {len}\n\n{text}"
     );
-    is_read(&mut speaker, &message)?;
+    let response = is_read(&mut speaker, &message)?;
+    speaker.lacks(&response, "File-ID")?;
     let relay = listener.hear(&text)?;
     listener.field(&relay, "Content-Type", "text")?;
     listener.lacks(&relay, "File-ID")?;
