@@ -14,7 +14,11 @@ impl Session<'_> {
         let answer = match Query::parse(body, EXTENSIONS)? {
             Query::Features => self.features().encode(),
             Query::History { count, after } => {
-                room.history(own, count, after.unwrap_or(0))?.concat()
+                let mut relays = Vec::new();
+                for kept in room.history(own, count, after.unwrap_or(0))? {
+                    kept.encode(&mut relays);
+                }
+                relays
             }
             Query::Extended => {
                 let response = Response::text(Status::Ok, inherited);
