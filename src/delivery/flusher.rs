@@ -173,9 +173,9 @@ impl<'a> Offering<'a> {
         let mut rest = segments;
         if outbox.waiting() == 0 {
             match send_now(batch, outbox, segments) {
-                Ok((taken, taken_of_next)) => {
-                    (rest, skip) = (&segments[taken..], taken_of_next);
-                    self.bytes_out += batch.bytes_of(&segments[..taken]) + taken_of_next as u64;
+                Ok(sent) => {
+                    (rest, skip) = (&segments[sent.whole..], sent.of_next);
+                    self.bytes_out += sent.bytes as u64;
                 }
                 Err(cause) => {
                     self.note_gone(outbox);
@@ -308,15 +308,28 @@ fn push_copied(chunks: &mut Vec<Chunk>, copied: &mut Vec<u8>) {
     }
 }
 
-/// Sends until the socket takes no more, or a file comes. Returns how many segments it took whole,
-/// and how many bytes of the next.
-fn send_now(batch: &Batch, outbox: &Outbox, segments: &[Segment]) -> Result<(usize, usize), Cause> {
+/// What a socket has taken.
+#[derive(Default)]
+struct Sent {
+    /// How many segments, whole.
+    whole: usize,
+    /// How many bytes of the next one.
+    of_next: usize,
+    /// How many bytes together.
+    bytes: usize,
+}
+
+/// Sends until the socket takes no more, or a file comes.
+fn send_now(batch: &Batch, outbox: &Outbox, segments: &[Segment]) -> Result<Sent, Cause> {
     if let [segment] = segments
         && let Some(bytes) = batch.bytes(segment)
     {
         // Most clients, most of the time: no array of slices to be filled.
         let sent = outbox.socket().send(&[IoSlice::new(bytes)], Wait::No, false)?;
-        return Ok(if sent == bytes.len() { (1, 0) } else { (0, sent) });
+        return Ok(match sent {
+            all if all == bytes.len() => Sent { whole: 1, of_next: 0, bytes: all },
+            part => Sent { whole: 0, of_next: part, bytes: part },
+        });
     }
     if let [frame, segment] = segments
         && let (Some(header), Some(bytes)) = (batch.bytes(frame), batch.bytes(segment))
@@ -324,9 +337,9 @@ fn send_now(batch: &Batch, outbox: &Outbox, segments: &[Segment]) -> Result<(usi
         let slices = [IoSlice::new(header), IoSlice::new(bytes)];
         let sent = outbox.socket().send(&slices, Wait::No, false)?;
         return Ok(match sent.checked_sub(header.len()) {
-            None => (0, sent),
-            Some(sent) if sent < bytes.len() => (1, sent),
-            Some(_) => (2, 0),
+            None => Sent { whole: 0, of_next: sent, bytes: sent },
+            Some(part) if part < bytes.len() => Sent { whole: 1, of_next: part, bytes: sent },
+            Some(_) => Sent { whole: 2, of_next: 0, bytes: sent },
         });
     }
     send_slices(batch, outbox, segments)
@@ -335,17 +348,13 @@ fn send_now(batch: &Batch, outbox: &Outbox, segments: &[Segment]) -> Result<(usi
 /// As [`send_now`], several segments at a time. Not inlined: its array would take up stack of every
 /// session that flushes, and most never come here.
 #[inline(never)]
-fn send_slices(
-    batch: &Batch,
-    outbox: &Outbox,
-    segments: &[Segment],
-) -> Result<(usize, usize), Cause> {
-    let mut taken = 0;
-    while taken < segments.len() {
+fn send_slices(batch: &Batch, outbox: &Outbox, segments: &[Segment]) -> Result<Sent, Cause> {
+    let mut all = Sent::default();
+    while all.whole < segments.len() {
         let mut slices = [IoSlice::new(&[]); SLICES_LIMIT];
         let mut count = 0;
         let mut offered = 0;
-        for segment in segments[taken..].iter().take(SLICES_LIMIT) {
+        for segment in segments[all.whole..].iter().take(SLICES_LIMIT) {
             let Some(bytes) = batch.bytes(segment) else { break };
             slices[count] = IoSlice::new(bytes);
             count += 1;
@@ -355,8 +364,9 @@ fn send_slices(
             break;
         }
         let sent = outbox.socket().send(&slices[..count], Wait::No, false)?;
+        all.bytes += sent;
         if sent == offered {
-            taken += count;
+            all.whole += count;
             continue;
         }
         let mut left = sent;
@@ -365,9 +375,10 @@ fn send_slices(
                 break;
             }
             left -= slice.len();
-            taken += 1;
+            all.whole += 1;
         }
-        return Ok((taken, left));
+        all.of_next = left;
+        break;
     }
-    Ok((taken, 0))
+    Ok(all)
 }
