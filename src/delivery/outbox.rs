@@ -74,7 +74,7 @@ pub struct Outbox {
     socket: Arc<dyn Socket>,
     /// What waits for all clients together.
     backlog: Arc<Backlog>,
-    way: WayCell,
+    pub(super) way: WayCell,
     /// How many bytes wait, bookkeeping included; changed under the lock of `state` alone.
     waiting: AtomicUsize,
     /// Whether nothing can be written any more.
