@@ -1,6 +1,7 @@
 //! The client: its library, the program in a pipe, and the program on a terminal.
 
 mod fake;
+mod judged;
 mod library;
 mod operator;
 mod pipes;

@@ -101,8 +101,14 @@ impl Lines {
     /// The first line that contains `part`; waits for it.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, part: &str) -> String {
+        self.wait_for_behind(0, part)
+    }
+
+    /// The first line that contains `part`, of those behind line number `index`; waits for it.
+    #[track_caller]
+    pub(crate) fn wait_for_behind(&mut self, index: usize, part: &str) -> String {
         let until = Instant::now() + DEADLINE;
-        let mut looked_at = 0;
+        let mut looked_at = index;
         loop {
             if let Some(line) = self.seen[looked_at..].iter().find(|line| line.contains(part)) {
                 return line.clone();
