@@ -5,6 +5,7 @@
 //! empty buffers alone, and who has talked.
 
 use std::io::IoSlice;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::membership::Membership;
@@ -17,6 +18,10 @@ use crate::ids::Uid;
 use crate::reason::{Cause, RoomError};
 use crate::room::Roster;
 use crate::room::batch::{Batch, Form, Outcome, Segment, Sink};
+
+/// The largest piece that a queue holds, in bytes. A piece is in memory until its last byte is in the
+/// socket, and what is in the socket no longer counts.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// What a flush works with.
 #[derive(Debug)]
@@ -84,20 +89,30 @@ struct Offering<'a> {
     refusals: u64,
 }
 
-/// Public bytes that queues share.
+/// Public bytes that queues share, in pieces.
 #[derive(Default)]
 struct Shared {
-    plain: Option<Arc<[u8]>>,
-    extended: Option<Arc<[u8]>>,
+    plain: Vec<Arc<[u8]>>,
+    extended: Vec<Arc<[u8]>>,
 }
 
 impl Shared {
-    fn get(&mut self, batch: &Batch, form: Form) -> Arc<[u8]> {
-        let shared = match form {
+    /// Appends a part of a batch's public bytes to what a queue is to hold.
+    fn push(&mut self, batch: &Batch, form: Form, range: Range<usize>, chunks: &mut Vec<Chunk>) {
+        let pieces = match form {
             Form::Plain => &mut self.plain,
             Form::Extended => &mut self.extended,
         };
-        Arc::clone(shared.get_or_insert_with(|| batch.public(form).into()))
+        if pieces.is_empty() {
+            pieces.extend(batch.public(form).chunks(PIECE_BYTES).map(Arc::from));
+        }
+        let mut start = range.start;
+        while start < range.end {
+            let (index, skip) = (start / PIECE_BYTES, start % PIECE_BYTES);
+            let end = pieces[index].len().min(skip + range.end - start);
+            chunks.push(Chunk::Bytes(Arc::clone(&pieces[index]), skip..end));
+            start += end - skip;
+        }
     }
 }
 
@@ -264,10 +279,9 @@ impl<'a> Offering<'a> {
                 && (range.len() - skip) * 4 > batch.public(*form).len() * 3
             {
                 push_copied(&mut chunks, &mut copied);
-                let shared = self.shared.get(batch, *form);
-                chunks.push(Chunk::Bytes(shared, range.start + skip..range.end));
+                self.shared.push(batch, *form, range.start + skip..range.end, &mut chunks);
             } else if let Some(bytes) = batch.bytes(segment) {
-                copied.extend_from_slice(&bytes[skip..]);
+                copy(&bytes[skip..], &mut chunks, &mut copied);
             }
             skip = 0;
         }
@@ -301,10 +315,23 @@ impl<'a> Offering<'a> {
     }
 }
 
+/// Copies bytes behind those that were copied last, a piece at a time.
+fn copy(bytes: &[u8], chunks: &mut Vec<Chunk>, copied: &mut Vec<u8>) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        if copied.len() == PIECE_BYTES {
+            push_copied(chunks, copied);
+        }
+        let (part, behind) = rest.split_at(rest.len().min(PIECE_BYTES - copied.len()));
+        copied.extend_from_slice(part);
+        rest = behind;
+    }
+}
+
 fn push_copied(chunks: &mut Vec<Chunk>, copied: &mut Vec<u8>) {
     if !copied.is_empty() {
-        let len = copied.len();
-        chunks.push(Chunk::Bytes(std::mem::take(copied).into(), 0..len));
+        chunks.push(Chunk::Bytes(Arc::from(copied.as_slice()), 0..copied.len()));
+        copied.clear();
     }
 }
 

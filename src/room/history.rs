@@ -43,7 +43,7 @@ impl Kept {
     }
 
     /// How many bytes it has in the extended form.
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.relay.len() + self.extra().encoded_len()
     }
 
