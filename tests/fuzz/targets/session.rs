@@ -7,7 +7,6 @@
 
 mod framing;
 mod judge;
-mod naive_frames;
 mod stranger;
 mod witness;
 

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use multichat::client::{Content, Relay};
 use multichat::ids::{FileId, Uid};
 
+use super::super::naive_frames::{Told, unframe_naively};
 use super::framing::{self, Got, HANDSHAKE};
 use super::judge::{self, Answer, Request, Verdict};
-use super::naive_frames::{Told, unframe_naively};
 use super::{DEADLINE, MAX_FILE, MAX_TEXT};
 
 /// The longest body of a query, a fetch or a nickname message.
