@@ -156,10 +156,12 @@ impl FileName {
     /// `None` where nothing is left that could be seen, and for `.` and `..`.
     pub fn cleaned(text: &str) -> Option<FileName> {
         let characters: Vec<char> = text.chars().collect();
-        let visible = characters.iter().enumerate();
-        let visible = visible.filter(|&(at, _)| !is_invisible_without_effect(&characters, at));
-        let name: String =
-            visible.map(|(_, &c)| if may_not_name_a_file(c) { '_' } else { c }).collect();
+        let cleaned = characters.iter().enumerate().filter_map(|(at, &c)| match c {
+            _ if may_not_name_a_file(c) => Some('_'),
+            _ if is_invisible_without_effect(&characters, at) => None,
+            _ => Some(c),
+        });
+        let name: String = cleaned.collect();
         let name = cut(name.trim_matches(is_space));
         if name.chars().all(unicode::is_blank) {
             return None;

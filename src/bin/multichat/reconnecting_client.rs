@@ -74,6 +74,8 @@ impl Drop for Arrivals {
 enum State {
     /// The first try is under way.
     Beginning,
+    /// There is a connection, and what was said before is still being shown.
+    Showing(Arc<Joined>),
     /// There is a connection.
     Joined(Arc<Joined>),
     /// There may be one again.
@@ -111,19 +113,21 @@ impl ReconnectingClient {
     /// The connection, if there is one at this moment.
     pub(crate) fn joined(&self) -> Option<Arc<Joined>> {
         match &*self.shared.state.lock() {
-            State::Joined(joined) => Some(Arc::clone(joined)),
+            State::Showing(joined) | State::Joined(joined) => Some(Arc::clone(joined)),
             State::Beginning | State::Waiting | State::Ended => None,
         }
     }
 
-    /// The connection, as soon as there is one; `None` once there will be none any more.
+    /// The connection, as soon as there is one and what was said before is shown; `None` once there will be none any more.
     pub(crate) fn wait(&self) -> Option<Arc<Joined>> {
         let mut state = self.shared.state.lock();
         loop {
             match &*state {
                 State::Joined(joined) => return Some(Arc::clone(joined)),
                 State::Ended => return None,
-                State::Beginning | State::Waiting => self.shared.changed.wait(&mut state),
+                State::Beginning | State::Showing(_) | State::Waiting => {
+                    self.shared.changed.wait(&mut state);
+                }
             }
         }
     }
@@ -142,7 +146,7 @@ impl ReconnectingClient {
         let until = Instant::now() + REJOIN_LIMIT;
         let mut state = self.shared.state.lock();
         let is_last = |state: &State| match state {
-            State::Joined(joined) => std::ptr::eq(&**joined, last),
+            State::Showing(joined) | State::Joined(joined) => std::ptr::eq(&**joined, last),
             State::Beginning => true,
             State::Waiting | State::Ended => false,
         };
@@ -165,8 +169,9 @@ impl ReconnectingClient {
 
     /// Says bye, and waits for the server to close the connection.
     pub(crate) fn leave(&self) {
-        if let State::Joined(joined) = self.shared.change(State::Ended) {
-            joined.leave();
+        match self.shared.change(State::Ended) {
+            State::Showing(joined) | State::Joined(joined) => joined.leave(),
+            State::Beginning | State::Waiting | State::Ended => {}
         }
     }
 }
@@ -231,7 +236,7 @@ impl Shared {
         Ok((client, Arrivals { lost, gate }))
     }
 
-    /// Shows what was said before, and then what has arrived.
+    /// Shows what was said before.
     fn show_past(&self, past: Vec<Relay>, age: Age) {
         for relay in past {
             (self.on_event)(ConnectionEvent::Relay(relay, age));
@@ -268,14 +273,13 @@ impl Shared {
                 Ok((mut joined, arrivals)) => {
                     let history = std::mem::take(&mut joined.history);
                     let joined = Arc::new(joined);
-                    if !self.change_if_wanted(State::Joined(Arc::clone(&joined))) {
+                    if !self.change_if_wanted(State::Showing(Arc::clone(&joined))) {
                         return None;
                     }
                     self.has_joined.store(true, Ordering::SeqCst);
                     self.show_past(history, Age::Old);
                     (self.on_event)(ConnectionEvent::Joined(Arc::clone(&joined)));
-                    arrivals.gate.open();
-                    return Some((joined, arrivals));
+                    return self.begin(joined, arrivals);
                 }
                 Err(NotJoined::Unreachable(why)) if self.settings.reconnects => {
                     if !self.change_if_wanted(State::Waiting) || !self.try_later(&mut pauses, &why)
@@ -327,7 +331,7 @@ impl Shared {
         let missed = std::mem::take(&mut joined.history);
         let joined = Arc::new(joined);
         // First, so that a person who reads that there is a connection can use it.
-        if !self.change_if_wanted(State::Joined(Arc::clone(&joined))) {
+        if !self.change_if_wanted(State::Showing(Arc::clone(&joined))) {
             return None;
         }
         (self.on_event)(ConnectionEvent::JoinedAgain);
@@ -347,8 +351,15 @@ impl Shared {
             }
         }
         self.show_past(missed, Age::Missed);
+        self.begin(joined, arrivals)
+    }
+
+    /// Shows what has arrived since the connection was made, and from now on all that arrives; `None`
+    /// where it is no longer wanted.
+    fn begin(&self, joined: Arc<Joined>, arrivals: Arrivals) -> Option<(Arc<Joined>, Arrivals)> {
         arrivals.gate.open();
-        Some((joined, arrivals))
+        let is_wanted = self.change_if_wanted(State::Joined(Arc::clone(&joined)));
+        is_wanted.then_some((joined, arrivals))
     }
 
     /// Says why there is no connection, and waits; `false` where it is no longer wanted.

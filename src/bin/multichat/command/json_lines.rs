@@ -211,6 +211,9 @@ impl Objects {
         for _ in 0..WINDOW {
             let _ = give_back.send(());
         }
+        if self.room.wait().is_none() {
+            return Ok(());
+        }
         let mut input = io::stdin().lock();
         let mut line = Vec::new();
         let mut is_first = true;
