@@ -283,6 +283,7 @@ fn on_a_terminal_what_was_missed_is_shown_once() {
     terminal.wait_for("1 Tom: first");
     cable.pull();
     terminal.wait_for("trying again in 1 s");
+    wait_until("she is gone", || tom.uids().len() == 1);
     tom.say("Ann, where are you?").ok();
     tom.share("pdf", "content").ok();
     cable.put_back();
