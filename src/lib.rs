@@ -36,7 +36,7 @@
 //! | [`delivery`] | from the batch to the sockets: who flushes, for everybody | contents of messages |
 //! | [`server::Config`] | what a server is asked to be | |
 //! | `stats` | what is counted for the operator | locks |
-//! | `service` | what all sessions share | |
+//! | `service` | what all sessions share; `answers` makes long answers, one at a time | |
 //! | `session` | one client from its first byte to its close: what it speaks (`sniff`), its request (`page`), its frames (`frames`); one kind of message a file | grammar, listening |
 //! | [`server`] | listening, letting in, refusing, stopping | contents of messages |
 //! | `operator` | the operator's socket; `command` has the commands | grammar |

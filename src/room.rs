@@ -22,6 +22,7 @@ use crate::text::{FileName, Nickname};
 use crate::wire::{Content, Extra, Inherited, News, Notice, Relay};
 
 pub use self::history::HISTORY_BYTES;
+pub(crate) use self::history::Kept;
 
 /// How many clients that left are remembered with the cause; of older ones it is only said that
 /// they have left.
@@ -127,19 +128,19 @@ impl State {
         Err(RoomError::HasLeft { uid, cause: self.left.get(&uid).copied() })
     }
 
-    /// Adds a public chat: as the draft has it, and in the extended form where somebody gets that,
-    /// or the history keeps it.
+    /// Adds a public chat: as the draft has it, in the extended form where somebody gets that, and to
+    /// the history.
     fn add_public(&mut self, relay: &Relay<'_>, file_name: Option<&FileName>) {
         self.sequence += 1;
-        self.batch.add_public(relay);
-        let is_wanted = self.extended > 0;
-        if !is_wanted && !self.history.is_on() {
+        let (encoded, place) = self.batch.add_public(relay);
+        if self.extended == 0 && !self.history.is_on() {
             return;
         }
-        let sequence = self.sequence;
-        let extra = Extra { file_name, sequence: Some(sequence), time: self.clock.now() };
-        let history = &mut self.history;
-        self.batch.add_extended(relay, &extra, is_wanted, |bytes| history.keep(sequence, bytes));
+        let extra = Extra { file_name, sequence: Some(self.sequence), time: self.clock.now() };
+        self.history.keep(self.sequence, encoded, place, &extra);
+        if self.extended > 0 {
+            self.batch.add_extended(relay, &extra);
+        }
     }
 
     fn add_private(
@@ -152,7 +153,9 @@ impl State {
             let extra = Extra { file_name, sequence: None, time: self.clock.now() };
             self.batch.add(receiver, |out| relay.encode_extended(&extra, out));
         } else {
-            self.batch.add(receiver, |out| relay.encode(out));
+            self.batch.add(receiver, |out| {
+                relay.encode(out);
+            });
         }
     }
 
@@ -351,18 +354,12 @@ impl Room {
         Added::Unflushed(state.batch.len())
     }
 
-    /// The last `count` public messages from before a client became active, as relayed in the
-    /// extended form, the oldest first; of these only the ones whose `Sequence` is above `after`
+    /// The last `count` public messages from before a client became active, the oldest first; of these only the ones whose `Sequence` is above `after`
     /// (E3).
     ///
     /// # Errors
     /// [`RoomError::HistoryOff`] where none are kept.
-    pub(crate) fn history(
-        &self,
-        uid: Uid,
-        count: u64,
-        after: u64,
-    ) -> Result<Vec<Arc<[u8]>>, RoomError> {
+    pub(crate) fn history(&self, uid: Uid, count: u64, after: u64) -> Result<Vec<Kept>, RoomError> {
         let state = self.state.lock();
         if !state.history.is_on() {
             return Err(RoomError::HistoryOff);

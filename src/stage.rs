@@ -370,7 +370,7 @@ impl Stage {
     /// How many files are staged, and their bytes.
     pub fn staged(&self) -> (usize, u64) {
         let ledger = self.shared.ledger.lock();
-        (ledger.files().count(), ledger.staged())
+        (ledger.count(), ledger.staged())
     }
 
     /// The files that `asker` may fetch, ascending by File-ID.

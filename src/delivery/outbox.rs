@@ -71,10 +71,10 @@ impl Chunk {
 #[derive(Debug)]
 pub struct Outbox {
     uid: Uid,
-    socket: Box<dyn Socket>,
+    socket: Arc<dyn Socket>,
     /// What waits for all clients together.
     backlog: Arc<Backlog>,
-    way: WayCell,
+    pub(super) way: WayCell,
     /// How many bytes wait, bookkeeping included; changed under the lock of `state` alone.
     waiting: AtomicUsize,
     /// Whether nothing can be written any more.
@@ -115,7 +115,7 @@ struct State {
 
 impl Outbox {
     /// The outgoing side of client `uid`.
-    pub(crate) fn new(uid: Uid, socket: Box<dyn Socket>, backlog: Arc<Backlog>) -> Outbox {
+    pub(crate) fn new(uid: Uid, socket: Arc<dyn Socket>, backlog: Arc<Backlog>) -> Outbox {
         Outbox {
             uid,
             socket,

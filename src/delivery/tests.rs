@@ -11,8 +11,8 @@ use socket2::SockRef;
 
 use super::backpressure::ChatCost;
 use super::outbox::Outbox;
+use super::socket::Connection;
 use super::socket::memory::MemorySocket;
-use super::socket::{Connection, TcpSocket};
 use super::*;
 use crate::admission::Admission;
 use crate::ids::{MessageId, Uid};
@@ -43,7 +43,7 @@ fn join(delivery: &Delivery) -> (Arc<Outbox>, TcpStream) {
     let slot = admission.take_slot([127, 0, 0, 1].into(), Duration::ZERO).unwrap();
     let (stream, address) = listener.accept().unwrap();
     let connection = Connection::new(stream, slot, address);
-    (delivery.membership().join(Box::new(TcpSocket::new(connection))), peer.into())
+    (delivery.membership().join(connection), peer.into())
 }
 
 fn say(delivery: &Delivery, sender: &Arc<Outbox>, to: Option<Uid>, text: &str, id: u64) {
@@ -291,7 +291,7 @@ fn where_no_thread_is_left_the_spare_one_writes_for_all_in_turn() {
 
 /// A client in memory that has joined.
 fn join_in_memory(delivery: &Delivery, socket: &MemorySocket) -> Arc<Outbox> {
-    delivery.membership().join(Box::new(socket.clone()))
+    delivery.membership().join(Arc::new(socket.clone()))
 }
 
 fn text_of(socket: &MemorySocket) -> String {
@@ -382,7 +382,7 @@ fn tiny_texts_count_with_what_they_cost_to_keep() {
 
 /// A newcomer in memory of which it is not known yet what it speaks.
 fn join_held(delivery: &Delivery, socket: &MemorySocket) -> Arc<Outbox> {
-    delivery.membership().join_held(Box::new(socket.clone()))
+    delivery.membership().join_held(Arc::new(socket.clone()))
 }
 
 #[test]

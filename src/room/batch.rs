@@ -168,12 +168,6 @@ impl Batch {
         }
     }
 
-    /// How many bytes these segments have, files aside.
-    pub(crate) fn bytes_of(&self, segments: &[Segment]) -> u64 {
-        let len = |segment| self.bytes(segment).map_or(0, <[u8]>::len) as u64;
-        segments.iter().map(len).sum()
-    }
-
     /// The file of a segment, and how long it is.
     pub(crate) fn file(&self, segment: &Segment) -> Option<(&Arc<Fetch>, u64)> {
         let Segment::File(index) = segment else { return None };
@@ -280,26 +274,17 @@ impl Batch {
         self.push(outbox, EntryKind::File { file, len });
     }
 
-    /// Adds a public relay as the draft has it.
-    pub(crate) fn add_public(&mut self, relay: &Relay<'_>) {
-        relay.encode(&mut self.plain);
+    /// Adds a public relay as the draft has it. Returns its bytes, and where in them the fields of the
+    /// extended form would stand.
+    pub(crate) fn add_public(&mut self, relay: &Relay<'_>) -> (&[u8], usize) {
+        let start = self.plain.len();
+        let place = relay.encode(&mut self.plain);
+        (&self.plain[start..], place)
     }
 
-    /// Encodes a public relay in the extended form, and gives the bytes to `keep`. They stay in the
-    /// batch where somebody gets that form: `is_wanted`.
-    pub(crate) fn add_extended(
-        &mut self,
-        relay: &Relay<'_>,
-        extra: &Extra<'_>,
-        is_wanted: bool,
-        keep: impl FnOnce(&[u8]),
-    ) {
-        let start = self.extended.len();
+    /// Adds the same relay for those who get the extended form.
+    pub(crate) fn add_extended(&mut self, relay: &Relay<'_>, extra: &Extra<'_>) {
         relay.encode_extended(extra, &mut self.extended);
-        keep(&self.extended[start..]);
-        if !is_wanted {
-            self.extended.truncate(start);
-        }
     }
 
     /// Adds the response to a chat that begins at `start`, for its sender.

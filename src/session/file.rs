@@ -73,10 +73,8 @@ impl<'a> Session<'a> {
         inherited: Inherited,
         body_len: u64,
     ) -> Result<Result<Arrival<'a>, StageError>, Ending> {
-        if self.input.connected().unflushed {
-            // The disk may take its time, and the stage may have no room for a while.
-            self.flush_now();
-        }
+        // The disk may take its time, and the stage may have no room for a while.
+        self.flush_before_waiting();
         let mut arrival = self.service.stage.begin(to);
         let mut buffer = Vec::new();
         let mut missing = body_len;

@@ -158,6 +158,10 @@ impl Ledger {
         self.files.iter().map(|(&id, entry)| (id, &entry.staged))
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.files.len()
+    }
+
     pub(super) fn find(&self, id: FileId, asker: Uid) -> Option<&Entry> {
         self.files.get(&id).filter(|entry| entry.staged.is_for(asker))
     }

@@ -7,7 +7,7 @@ use std::io::BufRead;
 
 use super::client_message::Inherited;
 use super::error::{HeaderError, MessageError};
-use super::field::{Field, MessageType, Status, parse_number, push_number};
+use super::field::{Field, MessageType, Status, TIMESTAMP_LEN, parse_number, push_number};
 use super::header::{self, ReadError, Rules};
 use super::timestamp::Timestamp;
 use crate::ids::{FileId, MessageId, Uid};
@@ -54,17 +54,25 @@ pub struct Extra<'a> {
 }
 
 impl Relay<'_> {
-    /// Appends the relay to `out`, the body of a text included, as the draft has it.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        self.encode_with(None, out);
+    /// Appends the relay to `out`, the body of a text included, as the draft has it. Returns where in
+    /// it the fields of the extended form would stand, for [`Extra::insert`].
+    pub fn encode(&self, out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        self.encode_head(out);
+        let place = out.len() - start;
+        self.encode_rest(out);
+        place
     }
 
     /// Appends the relay to `out` in the extended form, the body of a text included.
     pub fn encode_extended(&self, extra: &Extra<'_>, out: &mut Vec<u8>) {
-        self.encode_with(Some(extra), out);
+        self.encode_head(out);
+        extra.encode(out);
+        self.encode_rest(out);
     }
 
-    fn encode_with(&self, extra: Option<&Extra<'_>>, out: &mut Vec<u8>) {
+    /// The fields in front of those that the extended form has more.
+    fn encode_head(&self, out: &mut Vec<u8>) {
         push_text(Field::MessageType, MessageType::Chat.name(), out);
         if let Some(to) = self.to {
             push_field(Field::To, to.0, out);
@@ -76,9 +84,10 @@ impl Relay<'_> {
         if let Content::File { id, .. } = self.content {
             push_field(Field::FileId, id.0, out);
         }
-        if let Some(extra) = extra {
-            extra.encode(out);
-        }
+    }
+
+    /// The fields behind them, and the body.
+    fn encode_rest(&self, out: &mut Vec<u8>) {
         match self.content {
             Content::Text(body) => {
                 push_content("text", body.len() as u64, out);
@@ -90,6 +99,23 @@ impl Relay<'_> {
 }
 
 impl Extra<'_> {
+    /// Appends a relay in the extended form to `out`, of the one that was encoded as the draft has it,
+    /// with these fields at `place`, as [`Relay::encode`] returned it.
+    pub fn insert(&self, encoded: &[u8], place: usize, out: &mut Vec<u8>) {
+        let (head, rest) = encoded.split_at(place);
+        out.extend_from_slice(head);
+        self.encode(out);
+        out.extend_from_slice(rest);
+    }
+
+    /// How many bytes these fields have.
+    pub fn encoded_len(&self) -> usize {
+        let line = |field: Field, value_len: usize| field.name().len() + 1 + value_len + 2;
+        let file_name = self.file_name.map(|name| line(Field::FileName, name.as_str().len()));
+        let sequence = self.sequence.map(|number| line(Field::Sequence, digits(number)));
+        file_name.unwrap_or(0) + sequence.unwrap_or(0) + line(Field::Time, TIMESTAMP_LEN)
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         if let Some(file_name) = self.file_name {
             push_text(Field::FileName, file_name.as_str(), out);
@@ -97,7 +123,7 @@ impl Extra<'_> {
         if let Some(sequence) = self.sequence {
             push_field(Field::Sequence, sequence, out);
         }
-        push_text(Field::Time, &self.time.to_string(), out);
+        push_time(self.time, out);
     }
 }
 
@@ -124,7 +150,7 @@ impl Notice<'_> {
         push_text(Field::MessageType, NOTICE, out);
         push_field(Field::From, self.from.0, out);
         push_text(Field::SenderNickname, self.nickname.as_str(), out);
-        push_text(Field::Time, &self.time.to_string(), out);
+        push_time(self.time, out);
         push_content("text", body.len() as u64, out);
         out.extend_from_slice(body.as_bytes());
     }
@@ -213,17 +239,31 @@ pub fn encode_refusal(inherited: Inherited, reason: &impl Display, out: &mut Vec
 }
 
 fn push_field(field: Field, number: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(field.name().as_bytes());
-    out.push(b' ');
+    push_name(field, out);
     push_number(number, out);
     out.extend_from_slice(b"\r\n");
 }
 
 fn push_text(field: Field, value: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(field.name().as_bytes());
-    out.push(b' ');
+    push_name(field, out);
     out.extend_from_slice(value.as_bytes());
     out.extend_from_slice(b"\r\n");
+}
+
+fn push_time(time: Timestamp, out: &mut Vec<u8>) {
+    push_name(Field::Time, out);
+    out.extend_from_slice(&time.digits());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_name(field: Field, out: &mut Vec<u8>) {
+    out.extend_from_slice(field.name().as_bytes());
+    out.push(b' ');
+}
+
+/// How many digits a number is written with.
+fn digits(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
 /// The two fields that end every header of the server, and its empty line.

@@ -84,3 +84,83 @@ fn cost(event: &ConnectionEvent) -> usize {
     };
     EVENT_BYTES + text_len
 }
+
+#[cfg(test)]
+mod tests {
+    use multichat::client::Extra;
+    use multichat::ids::Uid;
+
+    use super::*;
+
+    fn said(to: Option<u64>, text: &str) -> ConnectionEvent {
+        let relay = Relay {
+            to: to.map(Uid),
+            from: Uid(7),
+            nickname: None,
+            content_type: "text".to_string(),
+            len: text.len() as u64,
+            content: Content::Text(text.to_string()),
+            extra: Extra::default(),
+        };
+        ConnectionEvent::Relay(relay, Age::New)
+    }
+
+    /// A gate, and the texts that have come through it.
+    fn gate(is_closed: bool, is_repeated: bool) -> (Gate, Arc<Mutex<Vec<String>>>) {
+        let texts = Arc::new(Mutex::new(Vec::new()));
+        let through = Arc::clone(&texts);
+        let on_event = move |event| match event {
+            ConnectionEvent::Relay(Relay { content: Content::Text(text), .. }, _)
+            | ConnectionEvent::Status(text) => through.lock().push(text),
+            _ => {}
+        };
+        (Gate::new(Arc::new(on_event), is_closed, is_repeated), texts)
+    }
+
+    #[test]
+    fn what_arrives_waits_until_the_gate_is_opened() {
+        let (gate, through) = gate(true, false);
+        gate.pass(said(None, "one"));
+        gate.pass(ConnectionEvent::Status("two".to_string()));
+        assert!(through.lock().is_empty());
+        gate.open();
+        assert_eq!(*through.lock(), ["one", "two"]);
+        gate.pass(said(None, "three"));
+        gate.give_up();
+        assert_eq!(*through.lock(), ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn what_comes_again_is_dropped_with_the_connection_and_the_rest_is_not() {
+        // E3: the next connection fetches what is public; nobody repeats the rest.
+        for (is_repeated, expected) in
+            [(true, &["psst", "status"][..]), (false, &["aloud", "psst", "status"])]
+        {
+            let (gate, through) = gate(true, is_repeated);
+            gate.pass(said(None, "aloud"));
+            gate.pass(said(Some(9), "psst"));
+            gate.pass(ConnectionEvent::Status("status".to_string()));
+            gate.give_up();
+            assert_eq!(*through.lock(), expected);
+        }
+    }
+
+    #[test]
+    fn an_open_gate_holds_nothing() {
+        let (gate, through) = gate(false, true);
+        gate.pass(said(None, "one"));
+        assert_eq!(*through.lock(), ["one"]);
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let (gate, through) = gate(true, false);
+        let long = "x".repeat(1 << 20);
+        for _ in 0..7 {
+            gate.pass(said(None, &long));
+        }
+        assert!(through.lock().is_empty());
+        gate.pass(said(None, &long));
+        assert_eq!(through.lock().len(), 8);
+    }
+}

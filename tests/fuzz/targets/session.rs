@@ -1,9 +1,11 @@
 //! Strangers in a room where Ann and Tom talk: whatever they send, in whatever pieces, and however
 //! they leave, the conversation is untouched; and what they said as the protocol has it comes
 //! to Ann and to Tom, all of it, once, in order. A third one hears the same in the extended form.
+//! Some strangers are on a WebSocket, and what they say comes in frames.
 //!
 //! The server is in the same process, the connections are real. A panic in any thread ends the run.
 
+mod framing;
 mod judge;
 mod stranger;
 mod witness;
@@ -11,6 +13,7 @@ mod witness;
 use std::io::{self, Write};
 use std::mem;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -40,6 +43,11 @@ const CLOSE: u8 = 2;
 const ONE_MORE: u8 = 3;
 const READ: u8 = 4;
 const CONVERSE: u8 = 5;
+/// The next piece is sent as it is, by one that sends frames.
+const BARE: u8 = 6;
+/// Another stranger comes, on a WebSocket: what it sends goes into frames. Each of these cuts its
+/// request somewhere else.
+const FRAMED: RangeInclusive<u8> = 8..=15;
 
 /// The bytes are sent as they are, and [`STEP`] says what happens in between.
 pub(crate) fn run(data: &[u8]) {
@@ -95,6 +103,11 @@ impl Room {
                 }
                 [READ] => stranger.read_some(),
                 [CONVERSE] => self.converse(),
+                [BARE] => stranger.go_bare(),
+                [step] if FRAMED.contains(&step) && here.len() < 3 => {
+                    here.push(mem::replace(&mut stranger, self.welcome()));
+                    stranger.begin_framing(usize::from(step - FRAMED.start()));
+                }
                 _ => stranger.send(step),
             }
         }
