@@ -37,6 +37,10 @@ test: ## unit tests, tests over real sockets, schedules of the model, every netc
 screenshots: ## pictures of the page for browsers, to be looked at, in target/screenshots
 	$(CARGO) test --test programs screenshots -- --ignored
 
+.PHONY: load
+load: ## the page under a burst, and among a thousand members for a minute: its frames, beside the goals
+	$(CARGO) test --release --test programs load_on_the_page_in_figures -- --ignored --nocapture
+
 .PHONY: model
 # Its own target directory: every package is built for the checker.
 model: ## the delivery core under a model checker (MODEL_SCHEDULES=… for each property)
