@@ -190,13 +190,13 @@ fn longest_task(page: &Page) -> f64 {
 }
 
 /// Members who read and say nothing.
-struct Crowd {
+pub(super) struct Crowd {
     is_over: &'static AtomicBool,
     reader: Option<thread::JoinHandle<()>>,
 }
 
 impl Crowd {
-    fn join(room: &Room, count: usize) -> Self {
+    pub(super) fn join(room: &Room, count: usize) -> Self {
         let mut limit = getrlimit(Resource::Nofile);
         limit.current = limit.maximum.or(limit.current);
         setrlimit(Resource::Nofile, limit).expect("as many descriptors as are allowed");
