@@ -85,7 +85,7 @@
 //! 4. A writer thread waits for its own queue and its own socket alone, so clients that flood each
 //!    other cannot lock each other up.
 //! 5. Locks are taken in this order: flusher, outbox, room, backpressure, backlog. The stage's come
-//!    last: names, ledger. Nothing is called out of the stage while one of them is held, and no system
+//!    last: names, places for open files, ledger. Nothing is called out of the stage while one of them is held, and no system
 //!    call is made under the ledger's, which every fetch and every listing needs.
 //! 6. Nothing is allocated by a declared length. A relay is encoded at most once for each form; files are streamed, except
 //!    that a small staged one is fetched like a text.
