@@ -37,6 +37,10 @@ test: ## unit tests, tests over real sockets, schedules of the model, every netc
 screenshots: ## pictures of the page for browsers, to be looked at, in target/screenshots
 	$(CARGO) test --test programs screenshots -- --ignored
 
+.PHONY: load
+load: ## the page under a burst, and among a thousand members for a minute: its frames, beside the goals
+	$(CARGO) test --release --test programs load_on_the_page_in_figures -- --ignored --nocapture
+
 .PHONY: model
 # Its own target directory: every package is built for the checker.
 model: ## the delivery core under a model checker (MODEL_SCHEDULES=… for each property)
@@ -109,7 +113,7 @@ dist: ## the programs as static binaries in a tarball with an install script, fo
 	rm -rf target/dist target/multichat-*.tar.gz && mkdir -p $(DIST)/scripts
 	cp $(addprefix target/$(TARGET)/release/,multichatd multichat) README.md LICENSE scripts/install.sh $(DIST)
 	cp -R src/man $(DIST)
-	cp scripts/mcmp.sh scripts/completions.sh scripts/multichatd.service scripts/picture-*.svg $(DIST)/scripts
+	cp scripts/mcmp.sh scripts/completions.sh scripts/multichatd.service scripts/picture-* $(DIST)/scripts
 	tar -C target/dist -czf target/multichat-$(VERSION)-$(TARGET).tar.gz --owner=0 --group=0 multichat-$(VERSION)
 	@echo target/multichat-$(VERSION)-$(TARGET).tar.gz
 
@@ -118,8 +122,9 @@ deb: all ## a Debian package: target/multichat_VERSION_ARCHITECTURE.deb
 	VERSION=$(VERSION) scripts/deb.sh
 
 .PHONY: picture
-picture: all ## draw what README shows of the client, from a real session (needs tmux)
+picture: all ## draw what README shows, from real sessions on port 8080 (needs tmux and a browser)
 	scripts/picture.sh
+	$(CARGO) test --test programs picture_of_the_page_for_readme -- --ignored
 
 .PHONY: clean
 clean: ## remove what was built

@@ -116,7 +116,8 @@ exec 4>"$dir/tom.in"
 until mcmp_who >"$dir/who" && [ "$(wc -l <"$dir/who")" -eq 3 ]; do :; done
 tom=$(sed -n 2p "$dir/who")
 say "A server listens on $address. Ann and Tom listen, each with a netcat: Ann is client $ann, Tom is
-client $tom. Every connection is a client with a UID of its own, also each that asked meanwhile who is here."
+client $tom. Every connection is a client with a UID of its own, also each that asked meanwhile who is here.
+A browser on this machine joins them at http://$address/ (with STEP=1 there is time for it)."
 
 say 'A third shell, Eve, sets a nickname and says something to all. Bye lets the server close.'
 talk eve <<'EOF'

@@ -18,6 +18,7 @@ use crate::admission::Admission;
 use crate::ids::{MessageId, Uid};
 use crate::reason::{Cause, RoomError};
 use crate::room::{Added, ChatToAdd};
+use crate::supervisor::tests::assert_ends_process;
 use crate::web::websocket::FrameHeader;
 use crate::wire::{Content, Inherited, MessageType};
 
@@ -333,6 +334,59 @@ fn a_writer_that_panics_takes_its_client_out_with_a_cause() {
     receiver.wait_drained();
     assert!(receiver.is_lost());
     assert_eq!(delivery.room().cause_of(receiver.uid()), Some(Cause::ServerFailed));
+}
+
+#[test]
+fn a_flusher_that_panics_ends_the_process() {
+    // A batch that was delivered in part is no state to go on from: its bytes may never be offered
+    // again.
+    let name = "delivery::tests::a_flusher_that_panics_ends_the_process";
+    assert_ends_process(name, name, || {
+        let delivery = delivery(1 << 20, DEADLINE);
+        let sockets: [MemorySocket; 2] = Default::default();
+        let [sender, _receiver] = [0, 1].map(|nth| join_in_memory(&delivery, &sockets[nth]));
+        say(&delivery, &sender, None, "to all", 1);
+        sockets[1].panic_next();
+        delivery.flush_or_delegate();
+    });
+}
+
+#[test]
+fn the_spare_writer_that_panics_ends_the_process() {
+    // It may write for everybody.
+    let name = "delivery::tests::the_spare_writer_that_panics_ends_the_process";
+    assert_ends_process(name, "writer", || {
+        let limits = Limits {
+            queue: 1 << 20,
+            queue_total: usize::MAX,
+            text: 65_536,
+            stall_timeout: DEADLINE,
+            history: 0,
+        };
+        let delivery = Delivery::start(limits, Threads::new(0)).unwrap();
+        let sockets = [MemorySocket::default(), MemorySocket::with_capacity(10)];
+        let [sender, receiver] = [0, 1].map(|nth| join_in_memory(&delivery, &sockets[nth]));
+        say(&delivery, &sender, Some(receiver.uid()), "more than fits", 1);
+        delivery.flush_blocking();
+        sockets[1].panic_next();
+        receiver.wait_drained();
+    });
+}
+
+#[test]
+fn the_stall_watch_that_panics_ends_the_process() {
+    // Else no reader that has stopped would ever be found.
+    let name = "delivery::tests::the_stall_watch_that_panics_ends_the_process";
+    assert_ends_process(name, "stall-watch", || {
+        let delivery = delivery(1 << 20, Duration::from_millis(100));
+        let socket = MemorySocket::with_capacity(1000);
+        let [sender, receiver] =
+            [&MemorySocket::default(), &socket].map(|socket| join_in_memory(&delivery, socket));
+        say(&delivery, &sender, Some(receiver.uid()), "it fits and is not read", 1);
+        delivery.flush_blocking();
+        socket.panic_next();
+        std::thread::park_timeout(DEADLINE);
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::delivery::backlog::Backlog;
 use crate::delivery::socket::memory::MemorySocket;
 use crate::ids::MessageId;
 use crate::text::Charset;
-use crate::wire::{MessageType, Response, Status, Timestamp};
+use crate::wire::{Extra, MessageType, Notice, Response, Status, Timestamp};
 
 fn join(room: &Room) -> Arc<Outbox> {
     room.join(outbox)

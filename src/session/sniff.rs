@@ -77,7 +77,7 @@ impl Sniffer<'_> {
                 Ok([]) => return Dialect::Mcmp,
                 Ok(bytes) => {
                     self.first_byte.get_or_insert_with(Instant::now);
-                    if let Some(dialect) = feed(&mut line, bytes) {
+                    if let Some(dialect) = line.feed(bytes) {
                         return dialect;
                     }
                     let count = bytes.len();
@@ -110,15 +110,4 @@ impl Sniffer<'_> {
         self.hold_until = None;
         self.service.delivery.release(self.outbox, false);
     }
-}
-
-/// What the first line is, as far as it has come: HTTP has no control characters there, and MCMP
-/// refuses the first of them at once.
-fn feed(line: &mut FirstLine, bytes: &[u8]) -> Option<Dialect> {
-    let end = bytes.iter().position(|&byte| byte == b'\n').unwrap_or(bytes.len());
-    let is_control = |byte: &u8| byte.is_ascii_control() && !b"\t\r".contains(byte);
-    if bytes[..end].iter().any(is_control) {
-        return Some(Dialect::Mcmp);
-    }
-    line.feed(bytes)
 }

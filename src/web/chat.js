@@ -532,7 +532,10 @@ function beginAnew(words) {
   forgetFiles();
   loseDrafts();
   talkTo(null);
-  for (const item of unsent) losePrivate(item);
+  for (const item of unsent) {
+    losePrivate(item);
+    item.uid = undefined; // what somebody else says under this number now confirms nothing
+  }
   setPeople([...people.keys()].map((uid) => [uid, '']), true);
   log.notice([words], true);
   showProblem(words);

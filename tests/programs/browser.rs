@@ -60,18 +60,24 @@ impl Room {
 
     fn with(case: &str, options: &[&str]) -> Option<Self> {
         let browser = browser_for(case)?;
-        Some(Self::start(browser, options, Turn::Shared(QUIET.read())))
+        Some(Self::start(browser, "127.0.0.1:0", options, Turn::Shared(QUIET.read())))
+    }
+
+    /// A room at this address.
+    fn at(listen: &str, case: &str) -> Option<Self> {
+        let browser = browser_for(case)?;
+        Some(Self::start(browser, listen, &[], Turn::Shared(QUIET.read())))
     }
 
     /// A room for a case that measures.
     fn alone(case: &str, options: &[&str]) -> Option<Self> {
         let browser = browser_for(case)?;
-        Some(Self::start(browser, options, Turn::Alone(QUIET.write())))
+        Some(Self::start(browser, "127.0.0.1:0", options, Turn::Alone(QUIET.write())))
     }
 
-    fn start(browser: &'static Browser, options: &[&str], turn: Turn) -> Self {
+    fn start(browser: &'static Browser, listen: &str, options: &[&str], turn: Turn) -> Self {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let (process, address) = start_server("127.0.0.1:0", &options);
+        let (process, address) = start_server(listen, &options);
         Self { browser, process, address, options, _turn: turn }
     }
 

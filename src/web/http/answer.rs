@@ -41,7 +41,6 @@ const HTML: &str = "text/html; charset=utf-8";
 /// its own server alone; nothing becomes HTML but the page itself; nobody frames it; nobody learns
 /// its address from a link. Nothing is cached: the next version of the server has another page.
 const HEADERS: &str = "\
-    Connection: close\r\n\
     Cache-Control: no-store\r\n\
     Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src blob: data:; base-uri 'none'; form-action 'none'; \
@@ -52,7 +51,7 @@ const HEADERS: &str = "\
 /// The answer with a part of the page, whose content is `content`; the header lines alone without
 /// `with_body`.
 pub fn encode_part(part: Part, content: &str, with_body: bool) -> Vec<u8> {
-    encode((200, "OK"), part.content_type(), "", content, with_body)
+    encode((200, "OK"), part.content_type(), CLOSE, content, with_body)
 }
 
 /// The answer that refuses a request: a page of one sentence; the header lines alone without
@@ -64,7 +63,8 @@ pub fn encode_refusal(refusal: Refusal, with_body: bool) -> Vec<u8> {
          <meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>{status} {words}</title>\n<p>{refusal}</p>\n"
     );
-    encode((status, words), HTML, refusal.headers(), &page, with_body)
+    let more_headers = format!("{}{}", connection(refusal), refusal.headers());
+    encode((status, words), HTML, &more_headers, &page, with_body)
 }
 
 /// The answer that begins a WebSocket (RFC 6455, 4.2.2); the subprotocol is named where it was
@@ -82,6 +82,17 @@ pub fn encode_upgrade(accept: &str, subprotocol: bool) -> Vec<u8> {
     .into_bytes()
 }
 
+const CLOSE: &str = "Connection: close\r\n";
+
+/// What becomes of the connection: an answer that names a protocol to change to says so here as well
+/// (RFC 9110, 7.8).
+fn connection(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::UpgradeRequired => "Connection: close, Upgrade\r\n",
+        _ => CLOSE,
+    }
+}
+
 fn encode(
     (status, words): (u16, &str),
     content_type: &str,
@@ -92,7 +103,7 @@ fn encode(
     let len = content.len();
     let body = if with_body { content } else { "" };
     format!(
-        "HTTP/1.1 {status} {words}\r\n{HEADERS}{more_headers}\
+        "HTTP/1.1 {status} {words}\r\n{more_headers}{HEADERS}\
          Content-Type: {content_type}\r\nContent-Length: {len}\r\n\r\n{body}"
     )
     .into_bytes()

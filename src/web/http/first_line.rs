@@ -34,14 +34,17 @@ const END: usize = 10;
 /// A connection's first line as it comes; it decides what the connection speaks.
 ///
 /// HTTP, whatever the method, if it ends in ` HTTP/1.0` or ` HTTP/1.1`; also if it begins with one
-/// of the known methods and a space, and is longer than [`HEAD_LIMIT`]. MCMP otherwise, and where
-/// any other line is longer than [`LINE_LIMIT`]. Holds a few bytes of the line, whatever its length.
+/// of the known methods and a space, and is longer than [`HEAD_LIMIT`]. MCMP otherwise; and at once
+/// where any other line is longer than [`LINE_LIMIT`], or has a control character but tab and
+/// carriage return, since what speaks another protocol may never end a line. Holds a few bytes of the
+/// line, whatever its length.
 #[derive(Clone, Debug, Default)]
 pub struct FirstLine {
     /// The line's length so far, without its linefeed.
     len: usize,
     start: [u8; START],
     end: [u8; END],
+    has_control: bool,
     decided: Option<Dialect>,
 }
 
@@ -53,7 +56,7 @@ impl FirstLine {
         if self.decided.is_none() {
             let linefeed = bytes.iter().position(|&byte| byte == b'\n');
             self.take(&bytes[..linefeed.unwrap_or(bytes.len())]);
-            self.decided = self.over_limit().or(linefeed.map(|_| self.by_version()));
+            self.decided = self.before_its_end().or(linefeed.map(|_| self.by_version()));
         }
         self.decided
     }
@@ -62,20 +65,22 @@ impl FirstLine {
         for (&byte, place) in bytes.iter().zip(self.start.iter_mut().skip(self.len)) {
             *place = byte;
         }
+        self.has_control |= bytes.iter().any(|&byte| is_control(byte));
         let newest = &bytes[bytes.len().saturating_sub(END)..];
         self.end.copy_within(newest.len().., 0);
         self.end[END - newest.len()..].copy_from_slice(newest);
         self.len = self.len.saturating_add(bytes.len());
     }
 
-    /// What the line's length alone decides.
-    fn over_limit(&self) -> Option<Dialect> {
+    /// What the line's length and its characters decide.
+    fn before_its_end(&self) -> Option<Dialect> {
         if METHODS.iter().any(|method| self.start.starts_with(method)) {
             // Its linefeed counts.
             (self.len >= HEAD_LIMIT).then_some(Dialect::Http)
         } else {
             let carriage_return = usize::from(self.end.ends_with(b"\r"));
-            (self.len - carriage_return > LINE_LIMIT).then_some(Dialect::Mcmp)
+            let is_too_long = self.len - carriage_return > LINE_LIMIT;
+            (is_too_long || self.has_control).then_some(Dialect::Mcmp)
         }
     }
 
@@ -88,4 +93,8 @@ impl FirstLine {
             Dialect::Mcmp
         }
     }
+}
+
+fn is_control(byte: u8) -> bool {
+    byte.is_ascii_control() && !b"\t\r".contains(&byte)
 }

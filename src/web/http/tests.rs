@@ -59,6 +59,14 @@ fn the_first_line_decides_what_a_connection_speaks() {
     mcmp(b"HTTP/1.1\n");
     mcmp(b"GET / HTTP/1.1\r\r\n");
     mcmp(b"GET / HTTP/1.1 \n");
+    // A control character tells at once, but behind a method: there the end of the line does.
+    check_line(b"\x16\x03\x01 HTTP/1.1\r\n", Some(Dialect::Mcmp), 1);
+    check_line(b"Message-Type chat\0 HTTP/1.1\r\n", Some(Dialect::Mcmp), 18);
+    check_line(b"GET\0 / HTTP/1.1\r\n", Some(Dialect::Mcmp), 4);
+    http(b"GET /\x01\x7F HTTP/1.1\r\n");
+    http(b"G E\tT\r HTTP/1.1\r\n");
+    mcmp(b"GET /\x01\r\n");
+    open(b"GET /\x01");
     open(b"");
     open(b"G");
     open(b"Message-Type que");
@@ -500,7 +508,7 @@ fn where_several_refusals_fit_the_first_one_is_said() {
     check("GET /chat HTTP/1.1\nHost: a\nSec-WebSocket-Key: x", "426 UpgradeRequired");
 }
 
-const SECURITY: &str = "Connection: close\r\nCache-Control: no-store\r\n\
+const SECURITY: &str = "Cache-Control: no-store\r\n\
     Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src blob: data:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'\r\n\
@@ -516,7 +524,7 @@ fn answers_have_their_headers_to_the_letter() {
         [(Part::Page, "text/html"), (Part::Script, "text/javascript"), (Part::Style, "text/css")]
     {
         let head = format!(
-            "HTTP/1.1 200 OK\r\n{SECURITY}Content-Type: {content_type}; charset=utf-8\r\n\
+            "HTTP/1.1 200 OK\r\nConnection: close\r\n{SECURITY}Content-Type: {content_type}; charset=utf-8\r\n\
              Content-Length: 3\r\n\r\n"
         );
         check(encode_part(part, "\u{20ac}", true), &format!("{head}\u{20ac}"));
@@ -564,9 +572,10 @@ fn a_refusal_is_a_page_of_one_sentence() {
         assert_eq!(refusal.status().0, status);
         let answer = String::from_utf8(encode_refusal(refusal, true)).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let upgrade = if status == 426 { ", Upgrade" } else { "" };
         let expected = format!(
-            "HTTP/1.1 {status} {}\r\n{SECURITY}{more}Content-Type: text/html; charset=utf-8\r\n\
-             Content-Length: {}",
+            "HTTP/1.1 {status} {}\r\nConnection: close{upgrade}\r\n{more}{SECURITY}\
+             Content-Type: text/html; charset=utf-8\r\nContent-Length: {}",
             refusal.status().1,
             body.len()
         );

@@ -48,20 +48,18 @@ pub(super) enum Request {
 }
 
 /// Whether the first line makes a connection HTTP: it ends in the version, whatever the method. A line
-/// that does not begin with a known method is no longer than one of the protocol; and none has
-/// control characters.
+/// that does not begin with a known method is no longer than one of the protocol, and has no control
+/// characters.
 pub(super) fn speaks_http(sent: &[u8]) -> bool {
     let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
     let end = sent.iter().position(|&byte| byte == b'\n');
     let line = &sent[..end.unwrap_or(sent.len())];
-    if line.iter().any(|&byte| byte.is_ascii_control() && byte != b'\r' && byte != b'\t') {
-        return false;
-    }
+    let has_control = line.iter().any(|&byte| is_control(byte) && byte != b'\r');
     if methods.iter().any(|method| line.starts_with(format!("{method} ").as_bytes())) {
         if line.len() >= 16 * 1024 {
             return true;
         }
-    } else if line.strip_suffix(b"\r").unwrap_or(line).len() > 1024 {
+    } else if has_control || line.strip_suffix(b"\r").unwrap_or(line).len() > 1024 {
         return false;
     }
     let line = line.strip_suffix(b"\r").unwrap_or(line);

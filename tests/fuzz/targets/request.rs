@@ -49,7 +49,7 @@ fn first_line(bytes: &[u8]) -> Option<Dialect> {
     let is_method = METHODS.iter().any(|method| line.starts_with(method.as_bytes()));
     if is_method && line.len() + 1 > HEAD_LIMIT {
         Some(Dialect::Http)
-    } else if !is_method && text.len() > 1_024 {
+    } else if !is_method && (text.len() > 1_024 || line.iter().any(|&byte| is_control(byte))) {
         Some(Dialect::Mcmp)
     } else if !is_whole {
         None
@@ -58,6 +58,10 @@ fn first_line(bytes: &[u8]) -> Option<Dialect> {
     } else {
         Some(Dialect::Mcmp)
     }
+}
+
+fn is_control(byte: u8) -> bool {
+    byte.is_ascii_control() && !b"\t\r".contains(&byte)
 }
 
 /// Reads a head in one piece and in several, and returns it if it is whole.

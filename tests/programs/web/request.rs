@@ -66,9 +66,10 @@ fn each_status_has_a_page_of_one_sentence_and_where_several_fit_the_first_in_the
     let foreign = "Host: evil.example.com";
     let origin = "Origin: http://evil.example.com";
     let body = "Content-Length: 5";
-    let cases: [(u16, &[&str]); 14] = [
+    let cases: [(u16, &[&str]); 15] = [
         (431, &["POST /nowhere HTTP/1.1", foreign, origin, body, "no colon", &long]),
         (400, &["POST /nowhere HTTP/1.1", foreign, origin, body, "no colon"]),
+        (400, &["GET /\x01 HTTP/1.1", "Host: HOST"]),
         (400, &["POST /nowhere HTTP/1.1", origin, body]),
         (400, &["POST /nowhere HTTP/1.1", "Host: HOST", "Host: HOST", origin, body]),
         (400, &["POST http://other/nowhere HTTP/1.1", "Host: HOST", origin, body]),
@@ -112,6 +113,8 @@ fn each_status_has_a_page_of_one_sentence_and_where_several_fit_the_first_in_the
         let version = (status == 426).then_some("13");
         assert_eq!(answer.header("Sec-WebSocket-Version"), version);
         assert_eq!(answer.header("Upgrade"), version.map(|_| "websocket"));
+        let connection = if status == 426 { "close, Upgrade" } else { "close" };
+        assert_eq!(answer.header("Connection"), Some(connection));
     }
     // The room knows nothing of all that.
     let mut peer = server.join();
