@@ -217,8 +217,15 @@ you?'
     stop_listening "$1"
 }
 
-# What `mcmp_listen -x` prints of those who come and go, and of a file with a name.
+# What `mcmp_listen -x` prints of those who come and go, and of a file with a name; the client prints the
+# same.
 notices() {
+    : >"$dir/told"
+    if [ -x "$multichat" ]; then
+        MULTICHAT_SERVER=$address "$multichat" listen --notices >"$dir/told" &
+        telling=$!
+        wait_for "$1, the client" clients two_clients || return
+    fi
     echo 'mcmp_listen -x' >"$dir/listen-x"
     script_of '' "$dir/listen-x"
     cp "$dir/script" "$dir/listening"
@@ -244,6 +251,12 @@ UID Tom: hi
 * UID Thomas left: it said bye
 UID shared file ID holiday plan.pdf (pdf, 0 bytes)
 UID: the last' "$(sed '/probe/d; s/[0-9][0-9]* /UID /; s/^[0-9][0-9]*:/UID:/; s/file [0-9]* /file ID /' "$dir/heard")"
+    if [ -x "$multichat" ]; then
+        wait_for "$1, the client" 'the last message' grep -q 'the last' "$dir/told"
+        kill "$telling"
+        wait "$telling" 2>/dev/null
+        check "$1, and multichat listen --notices" "$(grep -v probe "$dir/told")" "$(grep -v probe "$dir/heard")"
+    fi
     stop_listening "$1"
 }
 
