@@ -209,3 +209,40 @@ fn others_are_not_slowed_by_a_sender_that_has_to_wait() {
         flooder.end_input();
     });
 }
+
+#[test]
+fn bystanders_cost_the_same_while_a_queue_is_over_its_limit() {
+    // P5: "Nobody else slows down": what two say to each other costs the server no more processor
+    // time while somebody else's queue is over its limit.
+    let mut cheapest = [Duration::MAX; 2];
+    for _ in 0..3 {
+        let server = Server::with(&["--queue-limit", "64k", "--stall-timeout", "60"]);
+        let (mut three, mut four) = (server.join(), server.join());
+        let mut talk = || {
+            let before = server.processor_time();
+            for _ in 0..3000 {
+                three.say_to(2, "a line of a few words").ok();
+                four.relay();
+                four.say_to(1, "a line of a few words").ok();
+                three.relay();
+            }
+            server.processor_time() - before
+        };
+        cheapest[0] = cheapest[0].min(talk());
+        let (mut flooder, stalled) = (server.join(), server.join_with_small_buffer());
+        let header = format!("Message-Type chat\nMessage-ID 1\nTo {}", stalled.uid);
+        // More than the queue and the kernel's buffers hold: it is held behind them.
+        let flood = message(&header, numbered(0, 60_000)).repeat(100);
+        let mut output = flooder.writer();
+        thread::scope(|scope| {
+            // Ends when the flooder is reset.
+            scope.spawn(move || drop(output.write_all(&flood)));
+            flooder.response().ok();
+            cheapest[1] = cheapest[1].min(talk());
+            flooder.reset();
+        });
+    }
+    let [before, meanwhile] = cheapest;
+    eprintln!("{before:?} of a processor before, {meanwhile:?} meanwhile");
+    assert!(meanwhile < before * 3 / 2, "{meanwhile:?} instead of {before:?}");
+}

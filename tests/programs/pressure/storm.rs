@@ -140,6 +140,15 @@ fn connection_counts_until_it_is_closed() {
     }
 }
 
+/// Ends a server when dropped, and with it what waits for its connections to end.
+struct Ending<'a>(&'a Server);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.signal(Signal::KILL);
+    }
+}
+
 #[test]
 fn time_in_which_the_server_was_stopped_does_not_count() {
     // P5: "Time in which the server itself did not run (stopped, suspended) ... does not count": the
@@ -150,7 +159,8 @@ fn time_in_which_the_server_was_stopped_does_not_count() {
     let text = message(&header, "x".repeat(8000));
     let mut output = flooder.writer();
     thread::scope(|scope| {
-        // Both end when the server does.
+        // They end when the server does, whatever comes of this.
+        let _ending = Ending(&server);
         scope.spawn(move || while output.write_all(&text).is_ok() {});
         scope.spawn(|| while flooder.read_some(64 * 1024) {});
         scope.spawn(|| read_slowly(&mut reader, 10_000, Duration::from_millis(50), usize::MAX));
@@ -162,7 +172,6 @@ fn time_in_which_the_server_was_stopped_does_not_count() {
             server.signal(Signal::CONT);
         }
         assert_eq!(server.join().uids(), [1, 2, 3]);
-        server.kill();
     });
     let log = server.log().until_end(Instant::now() + LONG_DEADLINE);
     assert!(!log.iter().any(|line| line.contains("disconnected")), "{log:#?}");
