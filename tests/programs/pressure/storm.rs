@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::common::{LONG_DEADLINE, Peer, Server, chat, message};
 
-use super::read_slowly;
+use super::{Ending, read_slowly};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -137,15 +137,6 @@ fn connection_counts_until_it_is_closed() {
         last.expect_end();
         drop(last);
         server.join_once_there_is_room().say("there is a place again").ok();
-    }
-}
-
-/// Ends a server when dropped, and with it what waits for its connections to end.
-struct Ending<'a>(&'a Server);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.signal(Signal::KILL);
     }
 }
 
