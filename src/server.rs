@@ -72,15 +72,14 @@ impl Server {
         let listeners = listen::listen(&config)?;
         let control = config.control.as_deref().map(bind_control).transpose()?;
         let pace = Pace { bytes: config.queue_limit as u64 / 2, time: config.stall_timeout };
-        let mut stage = Stage::open(config.stage_dir.as_deref(), config.stage_limit, pace).map_err(
-            |error| {
+        let mut stage = Stage::open(config.stage_dir.as_deref(), config.stage_limit, pace)
+            .map_err(|error| {
                 let dir = config.stage_dir.clone().unwrap_or_else(std::env::temp_dir);
                 StartError {
                     tried: format!("cannot keep shared files in {}", dir.display()),
                     error,
                 }
-            },
-        )?;
+            })?;
         let threads = Threads::new(limits::threads_by_memory_maps());
         let mut config = config;
         let open_files = limits::raise_open_files();

@@ -354,7 +354,12 @@ impl Stage {
     }
 
     /// Opens a file, for others who fetch it as well.
-    fn open_in(&self, place: Place, id: FileId, entry: &Entry) -> Result<Arc<OpenFile>, StageError> {
+    fn open_in(
+        &self,
+        place: Place,
+        id: FileId,
+        entry: &Entry,
+    ) -> Result<Arc<OpenFile>, StageError> {
         let file = self.open_staged(id, &entry.file_name(id), entry.staged.len)?;
         let open = Arc::new(OpenFile { file, _place: place });
         self.shared.ledger.lock().set_open_file(id, &open);

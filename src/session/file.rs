@@ -118,8 +118,7 @@ impl<'a> Session<'a> {
             self.flush_now();
         }
         self.outbox.begin_file();
-        let (stage, asker, end) =
-            (&self.service.stage, self.outbox.uid(), self.disconnect_later());
+        let (stage, asker, end) = (&self.service.stage, self.outbox.uid(), self.disconnect_later());
         let fetched = stage.fetch(id, asker, end, || self.flush_before_waiting());
         let is_streamed = fetched.as_ref().is_ok_and(|(staged, _)| self.is_streamed(staged.len));
         if !is_streamed {

@@ -42,12 +42,16 @@ impl Session<'_> {
             }
             Query::Uids => {
                 let bytes = room.len() * UID_BYTES;
-                self.answer(inherited, bytes, |service, _| query::encode_uids(service.delivery.room().uids()));
+                self.answer(inherited, bytes, |service, _| {
+                    query::encode_uids(service.delivery.room().uids())
+                });
             }
             Query::OwnUid => self.respond(inherited, &query::encode_uids([own])),
             Query::Names => {
                 let bytes = room.len() * NAME_BYTES;
-                self.answer(inherited, bytes, |service, _| query::encode_names(service.delivery.room().names()));
+                self.answer(inherited, bytes, |service, _| {
+                    query::encode_names(service.delivery.room().names())
+                });
             }
             Query::Files => {
                 let line = if self.outbox.is_extended() { NAMED_FILE_BYTES } else { FILE_BYTES };

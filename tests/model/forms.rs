@@ -19,7 +19,8 @@ const TALKERS: usize = 2;
 const TEXTS: usize = 2;
 
 /// What answers the one that asks for the extended form.
-const ANSWER: &[u8] = b"Status Ok\r\nMessage-Type query\r\nMessage-ID 1\r\nContent-Length 0\r\n\r\n";
+const ANSWER: &[u8] =
+    b"Status Ok\r\nMessage-Type query\r\nMessage-ID 1\r\nContent-Length 0\r\n\r\n";
 
 /// What a client has got, in order.
 #[derive(Debug, PartialEq, Eq)]

@@ -25,8 +25,8 @@ const QUEUE_LIMIT: u64 = 256 << 10;
 const FIXED_COST: u64 = 256 << 10;
 
 /// How long an answer to the person who types may take beside what it takes in an empty room on the
-/// same machine: less than a queue can stay over its limit.
-const AT_ONCE: Duration = Duration::from_millis(1500);
+/// same machine: less than a queue can stay over its limit, or a share lasts.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// A small generator of numbers that can be repeated (xorshift).
 struct Dice(u64);
@@ -314,11 +314,13 @@ impl Drop for SetOnDrop<'_> {
     }
 }
 
-/// Says a line every tenth of a second until it is told to stop; returns how long the slowest answer
+/// Says a line every half second until it is told to stop; returns how long the slowest answer
 /// took.
 fn type_lines(mut person: Peer, stop: &AtomicBool) -> Duration {
     person.deadline = LONG_DEADLINE;
-    let clock = crossbeam_channel::tick(Duration::from_millis(100));
+    // Within the smallest share there is, 1 KiB in a stall timeout: it is never held, however many
+    // there are and whatever they do.
+    let clock = crossbeam_channel::tick(Duration::from_millis(500));
     let mut slowest = Duration::ZERO;
     while !stop.load(Ordering::SeqCst) {
         clock.recv().expect("a clock ticks for ever");
