@@ -49,7 +49,7 @@ script_of() {
 # run: runs $dir/script in the shell that is tested. Not for ever.
 run() {
     # shellcheck disable=SC2086 # a shell can be several words
-    (cd "$dir/work" && TMPDIR=$temporary exec timeout 60 $shell "$dir/script")
+    (cd "$dir/work" && TMPDIR=$temporary exec timeout 180 $shell "$dir/script")
 }
 
 # Starts mcmp_listen under the settings in a shell of its own, and waits until it is there.
@@ -217,8 +217,15 @@ you?'
     stop_listening "$1"
 }
 
-# What `mcmp_listen -x` prints of those who come and go, and of a file with a name.
+# What `mcmp_listen -x` prints of those who come and go, and of a file with a name; the client prints the
+# same.
 notices() {
+    : >"$dir/told"
+    if [ -x "$multichat" ]; then
+        MULTICHAT_SERVER=$address "$multichat" listen --notices >"$dir/told" &
+        telling=$!
+        wait_for "$1, the client" clients two_clients || return
+    fi
     echo 'mcmp_listen -x' >"$dir/listen-x"
     script_of '' "$dir/listen-x"
     cp "$dir/script" "$dir/listening"
@@ -244,6 +251,12 @@ UID Tom: hi
 * UID Thomas left: it said bye
 UID shared file ID holiday plan.pdf (pdf, 0 bytes)
 UID: the last' "$(sed '/probe/d; s/[0-9][0-9]* /UID /; s/^[0-9][0-9]*:/UID:/; s/file [0-9]* /file ID /' "$dir/heard")"
+    if [ -x "$multichat" ]; then
+        wait_for "$1, the client" 'the last message' grep -q 'the last' "$dir/told"
+        kill "$telling"
+        wait "$telling" 2>/dev/null
+        check "$1, and multichat listen --notices" "$(grep -v probe "$dir/told")" "$(grep -v probe "$dir/heard")"
+    fi
     stop_listening "$1"
 }
 
@@ -274,13 +287,14 @@ server_gone() {
     script_of '' "$dir/gone"
     run >"$dir/heard" 2>&1 &
     reading=$!
-    wait_for "$1" clients two_clients || return
+    # With -x another connection comes first, and goes.
+    wait_for "$1" clients "${3-two_clients}" || return
     was=$address
     stop
     wait_for "$1" 'the end' gone "$reading"
     wait "$reading"
     check "$1" "mcmp: the server $was has closed the connection
-status 1" "$(cat "$dir/heard")"
+status 1" "$(grep -v probe "$dir/heard")"
     start
     MCMP_SERVER=$address
 }
@@ -305,7 +319,7 @@ names() {
     echo 'for file in "$@"; do mcmp_share "$file" >/dev/null; done; mcmp_history 23' >"$dir/share"
     script_of '' "$dir/share"
     # shellcheck disable=SC2086
-    (cd "$dir/work" && TMPDIR=$temporary exec timeout 60 xargs -0 $shell "$dir/script" <"$dir/paths") |
+    (cd "$dir/work" && TMPDIR=$temporary exec timeout 180 xargs -0 $shell "$dir/script" <"$dir/paths") |
         sed 's/^[0-9]* shared file [0-9]*//; s/ (bin, 2 bytes)$//; s/^$/ (none)/' >"$dir/shared"
     check 'mcmp_share: the name of each file' \
         " holiday plan.pdf (pdf, 2 bytes)
@@ -495,7 +509,7 @@ for netcat in nc.openbsd nc.traditional ncat 'busybox nc' socat bash; do
     reader_gone "mcmp_listen | head with $netcat"
     server_gone "mcmp_listen with $netcat, the server gone"
     notices "mcmp_listen -x with $netcat"
-    server_gone "mcmp_listen -x with $netcat, the server gone" -x
+    server_gone "mcmp_listen -x with $netcat, the server gone" -x probed
 done
 private 'private messages'
 

@@ -110,6 +110,36 @@ impl Peer {
         Ok(response)
     }
 
+    /// The bytes of some texts, one message behind the other.
+    pub fn encode_texts<'a>(&mut self, texts: impl IntoIterator<Item = &'a String>) -> Vec<u8> {
+        texts.into_iter().flat_map(|text| self.encode(&Request::chat(text))).collect()
+    }
+
+    /// Says bye, and waits for the end of the connection.
+    ///
+    /// # Errors
+    /// Where it does not end.
+    pub fn leave(&mut self) -> Check {
+        self.post(&Request::bye());
+        self.drain("the end of the connection").needs("bye-closes")?;
+        Ok(())
+    }
+
+    /// Whether a client is listed no longer, as this one is told.
+    ///
+    /// # Errors
+    /// Where it is, or the query is not answered.
+    pub fn misses(&mut self, uid: &str, how: &str) -> Check {
+        let listed = self.uids()?;
+        match listed.iter().any(|other| other == uid) {
+            false => Ok(()),
+            true => {
+                let want = format!("a list without {uid}, {how}");
+                Err(self.broken(&listed.join(" "), &want))
+            }
+        }
+    }
+
     /// The UIDs of the active clients, as this one is told (§2.1.1.2): words, however separated.
     ///
     /// # Errors

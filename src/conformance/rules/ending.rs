@@ -47,8 +47,7 @@ pub(super) const RULES: &[Rule] = &[
 
 fn bye_closes(case: &Case<'_>) -> Check {
     let mut client = case.join()?;
-    client.post(&Request::bye());
-    client.drain("the end of the connection")?;
+    client.leave()?;
     let mut client = case.connect()?;
     client.post(&Request::bye());
     client.drain("the end of the connection, also where bye is the first message")?;
@@ -73,14 +72,8 @@ fn bye_silent(case: &Case<'_>) -> Check {
 
 fn query_drops_left(case: &Case<'_>) -> Check {
     let (mut leaver, _other, mut watcher) = case.known()?;
-    leaver.post(&Request::bye());
-    leaver.drain("the end of the connection").needs("bye-closes")?;
-    let listed = watcher.uids()?;
-    if listed.contains(&leaver.uid) {
-        let want = format!("a list without {}, who said bye", leaver.uid);
-        return Err(watcher.broken(&listed.join(" "), &want));
-    }
-    Ok(())
+    leaver.leave()?;
+    watcher.misses(&leaver.uid, "who said bye")
 }
 
 fn bye_is_last(case: &Case<'_>) -> Check {
@@ -108,8 +101,7 @@ fn goes_on(case: &Case<'_>, speaker: &mut Peer, listener: &mut Peer) -> Check {
 fn bye_harms_nobody(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener) = case.pair()?;
     let mut leaver = case.join()?;
-    leaver.post(&Request::bye());
-    leaver.drain("the end of the connection").needs("bye-closes")?;
+    leaver.leave()?;
     goes_on(case, &mut speaker, &mut listener)
 }
 
@@ -133,8 +125,7 @@ fn reset_harms_nobody(case: &Case<'_>) -> Check {
 fn uid_not_taken(case: &Case<'_>) -> Check {
     case.rests_on("bye-harms-nobody")?;
     let (mut leaver, _second, mut watcher) = case.known()?;
-    leaver.post(&Request::bye());
-    leaver.drain("the end of the connection").needs("bye-closes")?;
+    leaver.leave()?;
     let before = watcher.uids()?;
     let _next = case.join()?;
     let after = watcher.uids()?;

@@ -211,8 +211,7 @@ fn plain_unchanged(case: &Case<'_>) -> Check {
     speaker.ask_ok(&Request::nickname("Thomas"))?;
     speaker.ask(&Request::chat(&text))?;
     speaker.ask_ok(&Request::share("jpg", &content).field("File-Name", "cat.jpg"))?;
-    speaker.post(&Request::bye());
-    speaker.drain("the end of the connection").needs("bye-closes")?;
+    speaker.leave()?;
     let relay = plain.hear(&text)?;
     lacks_new_fields(&plain, &relay)?;
     let relay = plain.hear_file("jpg", content.len())?;

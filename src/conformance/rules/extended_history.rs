@@ -159,8 +159,7 @@ fn history_kept(case: &Case<'_>) -> Check {
     }
     let mut speaker = case.join()?;
     let texts: Vec<String> = (0..kept + 2).map(|_| case.text()).collect();
-    let flight: Vec<u8> =
-        texts.iter().flat_map(|text| speaker.encode(&Request::chat(text))).collect();
+    let flight = speaker.encode_texts(&texts);
     speaker.send(flight);
     for text in &texts {
         let response = speaker.response(&format!("a response to {text:?}"))?;

@@ -130,8 +130,7 @@ fn notice_nameless(case: &Case<'_>) -> Check {
     let (mut client, mut listener) = known_and_listener(case)?;
     client.ask(&Request::chat(case.text()))?;
     let uid = client.uid.clone();
-    client.post(&Request::bye());
-    client.drain("the end of the connection").needs("bye-closes")?;
+    client.leave()?;
     listener.quiet("no notice of a client without a nickname", is_about(&uid))
 }
 

@@ -300,8 +300,7 @@ fn fetch_sharer_gone(case: &Case<'_>) -> Check {
     let content = case.file();
     let relay = shared(case, &mut sharer, &mut listener, &content)?;
     let id = file_id(&listener, &relay)?;
-    sharer.post(&Request::bye());
-    sharer.drain("the end of the connection").needs("bye-closes")?;
+    sharer.leave()?;
     // It was fetched by nobody before.
     case.rests_on("fetch-ok")?;
     let response = listener.ask_ok(&Request::fetch(&id))?;

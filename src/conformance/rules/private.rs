@@ -125,8 +125,7 @@ fn uid_stays(case: &Case<'_>) -> Check {
         case.rests_on(rule)?;
     }
     let (mut leaver, mut stayer, mut watcher) = case.known()?;
-    leaver.post(&Request::bye());
-    leaver.drain("the end of the connection").needs("bye-closes")?;
+    leaver.leave()?;
     let (public, private) = (case.text(), case.text());
     stayer.ask(&Request::chat(&public))?;
     let relay = watcher.hear(&public).needs("public-relay")?;
@@ -153,8 +152,7 @@ fn private_undelivered(case: &Case<'_>) -> Check {
 
 fn private_left(case: &Case<'_>) -> Check {
     let (mut leaver, _other, mut speaker) = case.known()?;
-    leaver.post(&Request::bye());
-    leaver.drain("the end of the connection").needs("bye-closes")?;
+    leaver.leave()?;
     speaker.ask_refused(&Request::chat(case.text()).to(&leaver.uid))?;
     Ok(())
 }
@@ -186,22 +184,14 @@ fn query_drops_closed(case: &Case<'_>) -> Check {
     leaver.close();
     case.until(|| {
         watcher.ask(&Request::chat(case.text()))?;
-        let listed = watcher.uids()?;
-        match listed.contains(&uid) {
-            false => Ok(()),
-            true => {
-                let want = format!("a list without {uid}, who has closed");
-                Err(watcher.broken(&listed.join(" "), &want))
-            }
-        }
+        watcher.misses(&uid, "who has closed")
     })
 }
 
 fn error_reason(case: &Case<'_>) -> Check {
     case.rests_on("private-left")?;
     let (mut leaver, _other, mut speaker) = case.known()?;
-    leaver.post(&Request::bye());
-    leaver.drain("the end of the connection").needs("bye-closes")?;
+    leaver.leave()?;
     for request in [
         Request::chat(case.text()).to(case.nobody()),
         Request::chat(case.text()).to(&leaver.uid),
@@ -226,8 +216,7 @@ fn reason_no_address(case: &Case<'_>) -> Check {
     let (mut leaver, closer, mut speaker) = case.known()?;
     let (host, ports) = (leaver.host(), [leaver.port(), closer.port()]);
     let uids = [leaver.uid.clone(), closer.uid.clone()];
-    leaver.post(&Request::bye());
-    leaver.drain("the end of the connection").needs("bye-closes")?;
+    leaver.leave()?;
     closer.close();
     for (uid, port) in uids.iter().zip(ports) {
         let reason = case.until(|| speaker.ask_refused(&Request::chat(case.text()).to(uid)));

@@ -161,8 +161,7 @@ fn relay_order(case: &Case<'_>) -> Check {
     case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let texts: Vec<String> = (0..20).map(|_| case.text()).collect();
-    let flight: Vec<u8> =
-        texts.iter().flat_map(|text| speaker.encode(&Request::chat(text))).collect();
+    let flight = speaker.encode_texts(&texts);
     speaker.send(flight);
     for text in &texts {
         let want = format!("{text:?} next");

@@ -103,8 +103,7 @@ fn one_segment(case: &Case<'_>) -> Check {
     case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let texts = [case.text(), case.text(), case.text()];
-    let flight: Vec<u8> =
-        texts.iter().flat_map(|text| speaker.encode(&Request::chat(text))).collect();
+    let flight = speaker.encode_texts(&texts);
     speaker.send(flight);
     for text in &texts {
         let response = speaker.response("a response to each message")?;

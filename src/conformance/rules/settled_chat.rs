@@ -185,16 +185,7 @@ fn leaves_at_once(case: &Case<'_>) -> Check {
     let leaver = case.join_known(&mut watcher)?;
     let uid = leaver.uid.clone();
     leaver.close();
-    case.until(|| {
-        let listed = watcher.uids()?;
-        match listed.contains(&uid) {
-            false => Ok(()),
-            true => {
-                Err(watcher
-                    .broken(&listed.join(" "), &format!("a list without {uid}, who has closed")))
-            }
-        }
-    })
+    case.until(|| watcher.misses(&uid, "who has closed"))
 }
 
 fn text_default(case: &Case<'_>) -> Check {
@@ -302,8 +293,7 @@ fn is_told(case: &Case<'_>, speaker: &mut Peer, gone: &str, cause: &str) -> Chec
 
 fn cause_bye(case: &Case<'_>) -> Check {
     let (mut leaver, _other, mut speaker) = case.known()?;
-    leaver.post(&Request::bye());
-    leaver.drain("the end of the connection")?;
+    leaver.leave()?;
     is_told(case, &mut speaker, &leaver.uid, "it said bye")
 }
 
@@ -321,15 +311,7 @@ fn cause_reset(case: &Case<'_>) -> Check {
     let uid = leaver.uid.clone();
     leaver.reset();
     // Not before it is noticed: a text that is written to it takes the news of the reset.
-    case.until(|| {
-        let listed = watcher.uids()?;
-        match listed.contains(&uid) {
-            false => Ok(()),
-            true => {
-                Err(watcher.broken(&listed.join(" "), "a list without the client that is gone"))
-            }
-        }
-    })?;
+    case.until(|| watcher.misses(&uid, "whose connection was reset"))?;
     is_told(case, &mut watcher, &uid, "the connection was reset")
 }
 

@@ -330,8 +330,7 @@ fn burst_arrives(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener) = case.pair()?;
     let name = case.text();
     let texts: Vec<String> = (1..=500).map(|number| format!("{name} burst {number}")).collect();
-    let flight: Vec<u8> =
-        texts.iter().flat_map(|text| speaker.encode(&Request::chat(text))).collect();
+    let flight = speaker.encode_texts(&texts);
     speaker.send(flight);
     for text in &texts {
         let want = format!("{text:?} next");
@@ -350,8 +349,7 @@ fn whole_counts(case: &Case<'_>) -> Check {
     let mut listener = case.join()?;
     let mut speaker = case.connect()?;
     let texts = [case.text(), case.text(), case.text()];
-    let flight: Vec<u8> =
-        texts.iter().flat_map(|text| speaker.encode(&Request::chat(text))).collect();
+    let flight = speaker.encode_texts(&texts);
     let half = speaker.encode(&Request::chat("never whole"));
     speaker.send([flight, half[..half.len() - 3].to_vec()].concat());
     speaker.close();
