@@ -1,6 +1,7 @@
 //! Any bytes as the frames of a client, in any split, with time-outs, into any buffer: the same as
 //! a naive reader has that sees all of them at once.
 
+#[allow(clippy::duplicate_mod, reason = "the tests hold all targets in one program")]
 mod naive_frames;
 
 use std::cell::RefCell;

@@ -7,6 +7,7 @@
 
 mod framing;
 mod judge;
+#[allow(clippy::duplicate_mod, reason = "the tests hold all targets in one program")]
 mod naive_frames;
 mod stranger;
 mod witness;
