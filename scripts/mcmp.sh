@@ -12,6 +12,7 @@
 #     mcmp_fetch 10 >picture.jpg
 #     mcmp_history 20                  # what was said last, before this call
 #     mcmp_listen                      # prints what arrives, until interrupted
+#     mcmp_listen -x                   # the same, and who comes and goes
 #
 # Every call is a connection of its own, so it has a UID of its own. What is refused: the server's
 # reason on standard error, status 1; so is a server that cannot be reached, and for mcmp_listen one
@@ -24,6 +25,9 @@
 # case, would make the file a message, so it is `txt`. The type is `bin` where there is no extension,
 # and where it is not 1 to 32 bytes of ASCII letters, digits, `_`, `+` and `-` (`tar.` included). The
 # program `multichat share` keeps the same rule.
+#
+# Where the server keeps names of files, mcmp_share sends the file's name, and where it tells who comes
+# and goes, mcmp_listen -x asks for it. Any other server is asked for what the draft has, and no more.
 #
 # The netcat is found by itself: openbsd, traditional, ncat, busybox, socat, or bash's /dev/tcp;
 # MCMP_NETCAT names another (such as nc.traditional, 'busybox nc', socat or bash).
@@ -207,29 +211,51 @@ _mcmp_connect() {
     esac
 }
 
-# Connects standard output with the server that _mcmp_resolve has found, until the server closes.
-# Standard input is held open by the caller and silent: for the server, the end of input is a client
-# that leaves. Netcats that would wait for it even when the server has closed are told not to read it.
+# Connects standard output with the server that _mcmp_resolve has found, until the server closes. What
+# is to be said first is in the file $_mcmp_dir/greeting.
+#
+# Standard input, where the greeting comes too, is held open by the caller: for the server, the end of
+# input is a client that leaves. Netcats that would wait for it even when the server has closed are told
+# not to read it. Where there is a greeting they read that instead, and do not tell the server of its end.
 _mcmp_receive() {
+    _mcmp_input=''
     case $_mcmp_words in
-        socat | */socat) set -- "$_mcmp_words" -u "$(_mcmp_socat_address)" - ;;
+        socat | */socat)
+            set -- -u "$(_mcmp_socat_address)" -
+            if [ -s "$_mcmp_dir/greeting" ]; then
+                set -- - "$2"
+            fi
+            set -- "$_mcmp_words" "$@"
+            ;;
         bash | */bash)
+            _mcmp_input=$_mcmp_dir/greeting
             # shellcheck disable=SC2016
             set -- "$_mcmp_words" -c 'set +euCx
-                exec 3<>"/dev/tcp/$1/$2" && exec cat <&3' \
+                exec 3<>"/dev/tcp/$1/$2" && command cat >&3 && exec cat <&3' \
                 bash "$_mcmp_host" "$_mcmp_port"
             ;;
         *)
             # Words, as above.
             # shellcheck disable=SC2086
             set -- $_mcmp_words
-            case $("$@" -h 2>&1 </dev/null) in
-                *OpenBSD*) set -- "$@" -d ;;
-                *Ncat*) set -- "$@" --recv-only ;;
-            esac
+            _mcmp_help=$("$@" -h 2>&1 </dev/null)
+            if [ -s "$_mcmp_dir/greeting" ]; then
+                case $_mcmp_help in
+                    *OpenBSD*) _mcmp_input=$_mcmp_dir/greeting ;;
+                    *Ncat*) _mcmp_input=$_mcmp_dir/greeting && set -- "$@" --no-shutdown ;;
+                esac
+            else
+                case $_mcmp_help in
+                    *OpenBSD*) set -- "$@" -d ;;
+                    *Ncat*) set -- "$@" --recv-only ;;
+                esac
+            fi
             set -- "$@" "$_mcmp_host" "$_mcmp_port"
             ;;
     esac
+    if [ -n "$_mcmp_input" ]; then
+        exec <"$_mcmp_input"
+    fi
     # In a group of its own, to be ended with all that it starts.
     if command -v setsid >/dev/null 2>&1; then
         exec setsid "$@"
@@ -511,19 +537,32 @@ _mcmp_type_of() {
     fi
 }
 
-# Whether the server lists a feature: _mcmp_offers NAME. One of the draft refuses the question.
+# Whether the server lists a feature: _mcmp_offers NAME. One of the draft refuses the question. It is
+# asked without a nickname, since nobody is to be told of a client that only asks.
 _mcmp_offers() {
-    _mcmp_ask query features 2>/dev/null && grep -q "^$1\$" "$_mcmp_dir/body"
+    (MCMP_NICK='' && _mcmp_ask query features) 2>/dev/null && grep -q "^$1\$" "$_mcmp_dir/body"
 }
 
 # Whether a name may be sent as it is: short, one line, and nothing that a name may not hold.
 _mcmp_is_plain() {
     [ "$(printf %s "$1" | _mcmp_count)" -le 200 ] || return
     case $1 in
-        '' | *\\*) return 1 ;;
+        *\\*) return 1 ;;
+        *[!\ ]*) ;;
+        *) return 1 ;;
     esac
-    # What would be shown otherwise is not sent.
-    [ "$(printf '%s\n' "$1" | _mcmp_show)" = "$1" ]
+    # What would be shown otherwise is not sent; nor is a second line, which would be a field of its own.
+    [ "$(printf '%s\n' "$1" | _mcmp_show '|')" = "$1" ]
+}
+
+# Shares $_mcmp_share_file as $_mcmp_type, with the fields given.
+_mcmp_stage() {
+    _mcmp_length=$(_mcmp_count <"$_mcmp_share_file")
+    {
+        _mcmp_header chat 3 "$@" "Content-Type $_mcmp_type" "Content-Length $_mcmp_length"
+        # No more than was said, though the file may have grown.
+        head -c "$_mcmp_length" <"$_mcmp_share_file"
+    } >"$_mcmp_dir/share" && _mcmp_request <"$_mcmp_dir/share" && printf '%s\n' "$_mcmp_file_id"
 }
 
 _mcmp_file() {
@@ -533,14 +572,14 @@ _mcmp_file() {
     # Before others are asked, who would set it anew.
     _mcmp_share_name=$_mcmp_name
     if _mcmp_is_plain "$_mcmp_share_name" && _mcmp_offers file-name; then
-        set -- "$@" "File-Name $_mcmp_share_name"
+        _mcmp_stage "$@" "File-Name $_mcmp_share_name" 2>"$_mcmp_dir/refused" && return
+        # A name that this server does not take is no reason not to share the file.
+        if ! grep -q File-Name "$_mcmp_dir/refused"; then
+            cat "$_mcmp_dir/refused" >&2
+            return 1
+        fi
     fi
-    _mcmp_length=$(_mcmp_count <"$_mcmp_share_file")
-    {
-        _mcmp_header chat 3 "$@" "Content-Type $_mcmp_type" "Content-Length $_mcmp_length"
-        # No more than was said, though the file may have grown.
-        head -c "$_mcmp_length" <"$_mcmp_share_file"
-    } >"$_mcmp_dir/share" && _mcmp_request <"$_mcmp_dir/share" && printf '%s\n' "$_mcmp_file_id"
+    _mcmp_stage "$@"
 }
 
 _mcmp_share() {
@@ -588,7 +627,7 @@ _mcmp_print() {
     _mcmp_cr=$(printf '\r')
     while :; do
         _mcmp_from='' _mcmp_nick='' _mcmp_to='' _mcmp_file_id='' _mcmp_type='' _mcmp_body=0
-        _mcmp_status=''
+        _mcmp_status='' _mcmp_kind='' _mcmp_file_name=''
         while :; do
             IFS= read -r _mcmp_line || return 0
             : >"$_mcmp_dir/connected"
@@ -596,10 +635,12 @@ _mcmp_print() {
             _mcmp_value=${_mcmp_line#* }
             case $_mcmp_line in
                 'Status '*) _mcmp_status=$_mcmp_value ;;
+                'Message-Type '*) _mcmp_kind=$_mcmp_value ;;
                 'From '*) _mcmp_from=$_mcmp_value ;;
                 'Sender-Nickname '*) _mcmp_nick=" $_mcmp_value" ;;
                 'To '*) _mcmp_to='(to you) ' ;;
                 'File-ID '*) _mcmp_file_id=$_mcmp_value ;;
+                'File-Name '*) _mcmp_file_name=" $_mcmp_value" ;;
                 'Content-Type '*) _mcmp_type=$_mcmp_value ;;
                 'Content-Length '*) _mcmp_body=$_mcmp_value ;;
                 '') break ;;
@@ -608,8 +649,9 @@ _mcmp_print() {
         _mcmp_is_number "$_mcmp_body" Content-Length || return
         _mcmp_who="$_mcmp_to$_mcmp_from$_mcmp_nick"
         if [ -z "$_mcmp_status" ] && [ -n "$_mcmp_file_id" ]; then
-            printf '%s shared file %s (%s, %s bytes)\n' \
-                "$_mcmp_who" "$_mcmp_file_id" "$_mcmp_type" "$_mcmp_body" | _mcmp_show 2>/dev/null || return 3
+            printf '%s shared file %s%s (%s, %s bytes)\n' "$_mcmp_who" \
+                "$_mcmp_file_id" "$_mcmp_file_name" "$_mcmp_type" "$_mcmp_body" |
+                _mcmp_show 2>/dev/null || return 3
             continue
         fi
         # The x keeps the linefeeds at the end, which a substitution drops.
@@ -617,11 +659,19 @@ _mcmp_print() {
         _mcmp_text=${_mcmp_text%x}
         _mcmp_text=${_mcmp_text%
 }
-        case $_mcmp_status in
-            '')
+        case $_mcmp_status:$_mcmp_kind in
+            :notice)
+                # Who comes and goes.
+                case $_mcmp_text in
+                    'nickname '*) _mcmp_text="is now ${_mcmp_text#* }" ;;
+                esac
+                printf '* %s %s\n' "$_mcmp_who" "$_mcmp_text" |
+                    _mcmp_show '    ' 2>/dev/null || return 3
+                ;;
+            :*)
                 printf '%s: %s\n' "$_mcmp_who" "$_mcmp_text" | _mcmp_show '    ' 2>/dev/null || return 3
                 ;;
-            Ok) ;;
+            Ok:*) ;;
             *) _mcmp_say "$_mcmp_text" ;;
         esac
     done
@@ -684,14 +734,28 @@ _mcmp_find_parent() {
     fi
 }
 
+# What mcmp_listen -x says first, where the server has what it asks for.
+_mcmp_greet() {
+    if _mcmp_offers extended; then
+        _mcmp_header query 1
+        _mcmp_header query 2 'Content-Length 8'
+        printf extended
+    fi
+}
+
 _mcmp_listen() {
-    [ $# -eq 0 ] || { _mcmp_usage mcmp_listen; return; }
+    case $#:${1-} in
+        0:) : >"$_mcmp_dir/greeting" ;;
+        1:-x) _mcmp_greet >"$_mcmp_dir/greeting" ;;
+        *) _mcmp_usage 'mcmp_listen [-x]'; return ;;
+    esac
     _mcmp_resolve || return
     _mcmp_find_parent
     mkfifo "$_mcmp_dir/in" "$_mcmp_dir/out" || return
     _mcmp_receive <"$_mcmp_dir/in" >"$_mcmp_dir/out" 2>"$_mcmp_dir/error" &
     _mcmp_connection=$!
     exec 3>"$_mcmp_dir/in"
+    cat "$_mcmp_dir/greeting" >&3
     _mcmp_watch "$_mcmp_parent" 3>&- &
     _mcmp_watcher=$!
     _mcmp_print <"$_mcmp_dir/out"
@@ -711,7 +775,8 @@ _mcmp_listen() {
     return 1
 }
 
-# mcmp_listen: prints what arrives, one message after the other, until interrupted.
+# mcmp_listen: prints what arrives, one message after the other, until interrupted; mcmp_listen -x: also
+# who comes and goes, where the server tells it.
 mcmp_listen() {
     _mcmp_run _mcmp_listen "$@"
 }

@@ -9,6 +9,7 @@
 //! ([`crate::text::TerminalSafe`]). Knows nothing of terminals and flags.
 
 mod outcome;
+mod place;
 mod reader;
 mod requests;
 
@@ -27,9 +28,13 @@ use socket2::{SockRef, TcpKeepalive};
 
 use crate::ids::MessageId;
 use crate::wire::client_message::encode_client_message;
-use crate::wire::{ClientMessage, Inherited, MessageType, Request};
+use crate::wire::{Chat, ClientMessage, Inherited, MessageType, Request};
 
-pub use self::outcome::{Answer, Content, Event, Failure, Lost, Relay};
+use self::place::Place;
+
+pub use self::outcome::{Answer, Content, Event, Extra, Failure, Lost, Notice, Relay};
+pub use self::requests::SharedFile;
+pub use crate::wire::News;
 pub use crate::wire::query::{Features, parse_names, parse_own_uid};
 
 /// The longest body that is held in memory, in bytes; files that are fetched are not.
@@ -61,8 +66,26 @@ impl Default for Timeouts {
     }
 }
 
-/// Opens what a fetched file is written to, given its `Content-Type` and its length in bytes.
-pub type OpenSink = Box<dyn FnOnce(&str, u64) -> io::Result<Box<dyn Write + Send>> + Send>;
+/// A file that begins to arrive. The server is not trusted: what is text in here may be anything.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// Its extension, as the server sent it.
+    pub content_type: &'a str,
+    /// The name that its sharer gave to it, where the server has told one.
+    pub name: Option<&'a str>,
+    /// Its length in bytes, as declared.
+    pub len: u64,
+}
+
+impl Incoming<'_> {
+    fn of(answer: &Answer) -> Incoming<'_> {
+        let (content_type, name) = (&answer.content_type, answer.file_name.as_deref());
+        Incoming { content_type, name, len: answer.len }
+    }
+}
+
+/// Opens what a fetched file is written to.
+pub type OpenSink = Box<dyn FnOnce(Incoming<'_>) -> io::Result<Box<dyn Write + Send>> + Send>;
 
 /// What comes of a request.
 pub type Outcome = Result<Answer, Failure>;
@@ -72,6 +95,8 @@ type OnAnswer = Box<dyn FnOnce(Outcome) + Send>;
 /// A request that has not been answered yet.
 struct Waiting {
     message_type: MessageType,
+    /// Whether it is a message to all: once confirmed it has a place in their one order.
+    is_public: bool,
     on_answer: OnAnswer,
     /// Where the body of the answer goes; into memory, where there is none.
     open: Option<OpenSink>,
@@ -90,6 +115,7 @@ struct Shared {
     /// The Message-ID of the last request. Held while a request is written.
     writing: Mutex<u64>,
     pending: Mutex<Pending>,
+    place: Mutex<Place>,
     answer_timeout: Duration,
     /// Whether the server has answered anything with `Status Ok`.
     has_answered: AtomicBool,
@@ -136,6 +162,7 @@ impl Client {
             stream,
             writing: Mutex::new(0),
             pending: Mutex::new(Pending::default()),
+            place: Mutex::new(Place::default()),
             answer_timeout: timeouts.answer,
             has_answered: AtomicBool::new(false),
         });
@@ -158,6 +185,12 @@ impl Client {
     /// Whether the server has answered anything with `Status Ok`, so that it is one of this protocol.
     pub fn has_answered(&self) -> bool {
         self.shared.has_answered.load(Ordering::Acquire)
+    }
+
+    /// The `Sequence` of the last public message that this connection has brought or taken: what is
+    /// behind it was missed, when the connection is lost (E3). `None` where the server has told none.
+    pub fn place(&self) -> Option<u64> {
+        self.shared.place.lock().last()
     }
 
     /// Says bye (§2.3.4), and waits until the server has closed the connection, for `limit` at the
@@ -215,7 +248,9 @@ impl Client {
             return None;
         }
         let message_type = request.message_type();
-        pending.requests.insert(id, Waiting { message_type, on_answer, open, sent: None });
+        let is_public = matches!(request, Request::Chat(Chat { to: None, .. }));
+        let waiting = Waiting { message_type, is_public, on_answer, open, sent: None };
+        pending.requests.insert(id, waiting);
         drop(pending);
         let inherited = Inherited { message_type: Some(message_type), id };
         let mut bytes = Vec::with_capacity(128 + body.len());

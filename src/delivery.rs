@@ -39,7 +39,7 @@ use self::outbox::Outbox;
 use self::stall::StallWatch;
 use self::writer::Writers;
 use crate::limits::Threads;
-use crate::room::Room;
+use crate::room::{Added, Room};
 use crate::stats::Stats;
 use crate::supervisor;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -147,6 +147,23 @@ impl Delivery {
     /// the queues is never more than one message over the limit, however many add to it.
     pub(crate) fn has_room_for(&self, unflushed: usize, more: usize) -> bool {
         unflushed == 0 || unflushed + more <= self.batch_limit()
+    }
+
+    /// Adds what `add` does, which is called again after a flush where it is not to be added yet: it
+    /// passes to the room what says so. Returns how many bytes are to be flushed; `None` where
+    /// nothing was added, since the operator has removed the client.
+    pub(crate) fn add(
+        &self,
+        add: impl Fn(&Room, &dyn Fn(usize) -> bool) -> Added,
+    ) -> Option<usize> {
+        let may_add = |unflushed| self.has_room_for(unflushed, 0);
+        loop {
+            match add(self.room(), &may_add) {
+                Added::Unflushed(unflushed) => return Some(unflushed),
+                Added::NotNow => self.flush_blocking(),
+                Added::Never => return None,
+            }
+        }
     }
 
     /// Ends the hold of a newcomer, which is known to be a member: what has waited goes out, in a

@@ -30,13 +30,13 @@
 //! | `delivery::socket`, `tcp_info` | a client as delivery sees it; what has left this host | queues, messages |
 //! | [`delivery::outbox`], `way`, `backlog` | one client's socket and queue, and whose turn it is to write; held, raw or framed; what waits for all | the room |
 //! | `delivery::backpressure` | which queues are over the limit, and which senders wait | sockets |
-//! | [`room`], `room::batch`, `room::history` | who is active, how others left, the one order; who gets which bytes of it, and in which form; what was said last | sockets, anything that waits |
+//! | [`room`], `room::state`, `room::batch`, `room::history` | who is active, how others left, the one order; who gets which bytes of it (`batch::view`), and in which form; what was said last | sockets, anything that waits |
 //! | `delivery::membership` | the three ends of a connection: leaving, being lost, being disconnected | |
 //! | `delivery::{writer, stall, flusher}` | what sockets did not take; who takes nothing; what was said | each other |
 //! | [`delivery`] | from the batch to the sockets: who flushes, for everybody | contents of messages |
 //! | [`server::Config`] | what a server is asked to be | |
 //! | `stats` | what is counted for the operator | locks |
-//! | `service` | what all sessions share | |
+//! | `service` | what all sessions share; `answers` makes long answers, one at a time | |
 //! | `session` | one client from its first byte to its close: what it speaks (`sniff`), its request (`page`), its frames (`frames`); one kind of message a file | grammar, listening |
 //! | [`server`] | listening, letting in, refusing, stopping | contents of messages |
 //! | `operator` | the operator's socket; `command` has the commands | grammar |
@@ -85,7 +85,7 @@
 //! 4. A writer thread waits for its own queue and its own socket alone, so clients that flood each
 //!    other cannot lock each other up.
 //! 5. Locks are taken in this order: flusher, outbox, room, backpressure, backlog. The stage's come
-//!    last: names, ledger. Nothing is called out of the stage while one of them is held, and no system
+//!    last: names, places for open files, ledger. Nothing is called out of the stage while one of them is held, and no system
 //!    call is made under the ledger's, which every fetch and every listing needs.
 //! 6. Nothing is allocated by a declared length. A relay is encoded at most once for each form; files are streamed, except
 //!    that a small staged one is fetched like a text.

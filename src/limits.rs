@@ -44,6 +44,17 @@ pub fn refused_by_open_files(open_files: usize) -> usize {
     spare_open_files(open_files) / 4
 }
 
+/// Descriptors for the server itself: its standard streams, its listeners, what it watches signals and
+/// sockets with, the stage's lock, the operator's connections.
+const OWN_OPEN_FILES: usize = 12;
+
+/// How many files may be open at a time that are shared and fetched: what is left beside so many
+/// `clients`. Two, where nothing is.
+pub fn files_by_open_files(open_files: usize, clients: usize) -> usize {
+    let others = clients.saturating_add(refused_by_open_files(open_files) + OWN_OPEN_FILES);
+    open_files.saturating_sub(others).max(2)
+}
+
 /// How many threads the process may have.
 ///
 /// Past the limit on memory maps the standard library panics inside the new thread, and the whole
@@ -115,6 +126,10 @@ mod tests {
         assert_eq!(clients_by_open_files(10), 0);
         assert_eq!(refused_by_open_files(40), 4);
         assert_eq!(refused_by_open_files(20_000), 128);
+        assert_eq!(files_by_open_files(40, 24), 2);
+        assert_eq!(files_by_open_files(256, 224), 12);
+        assert_eq!(files_by_open_files(1024, 896), 84);
+        assert_eq!(files_by_open_files(20_000, 1000), 18_860);
     }
 
     #[test]

@@ -79,6 +79,8 @@ fn write_out(waiting: &Receiver<Entry>, left_out: &AtomicU64) {
         // Where standard error is closed there is nobody to be told.
         match entry {
             Entry::Line(line) => {
+                #[cfg(test)]
+                supervisor::panic_if_injected(&line);
                 let _ = stderr.write_all(&line);
                 let count = left_out.swap(0, Ordering::Relaxed);
                 if count > 0 {
@@ -114,5 +116,23 @@ impl LogThrottle {
             *said = Some(Instant::now());
         }
         due
+    }
+}
+
+#[cfg(not(shuttle))]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::INJECTED;
+    use crate::supervisor::tests::assert_ends_process;
+
+    #[test]
+    fn a_log_that_panics_ends_the_process() {
+        // Else nothing would be said any more.
+        let name = "logging::tests::a_log_that_panics_ends_the_process";
+        assert_ends_process(name, "log", || {
+            start(LevelFilter::Info).unwrap();
+            log::info!("{INJECTED}");
+        });
     }
 }

@@ -135,6 +135,8 @@ pub enum StageError {
     Busy,
     /// The file came more slowly than it had to, and others needed its room (P5).
     ShareTooSlow,
+    /// As many files are open as the server can have beside its clients.
+    TooManyOpen,
     /// The server could not write the file.
     StoreFailed,
     /// The server could not read the file.

@@ -7,21 +7,23 @@
 
 pub(crate) mod batch;
 mod history;
+mod state;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use self::batch::Batch;
-use self::history::{Clock, History};
+use self::history::History;
+use self::state::{Leaving, Member, State};
 use crate::delivery::outbox::Outbox;
 use crate::ids::Uid;
 use crate::reason::{Cause, RoomError};
 use crate::stage::Fetch;
 use crate::sync::Mutex;
 use crate::text::{FileName, Nickname};
-use crate::wire::{Content, Extra, Inherited, News, Notice, Relay};
+use crate::wire::{Content, Inherited, News, Relay};
 
 pub use self::history::HISTORY_BYTES;
+pub(crate) use self::history::Kept;
 
 /// How many clients that left are remembered with the cause; of older ones it is only said that
 /// they have left.
@@ -34,33 +36,6 @@ pub(crate) type Roster = Arc<[Arc<Outbox>]>;
 #[derive(Debug, Default)]
 pub struct Room {
     state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    active: BTreeMap<Uid, Member>,
-    /// The outboxes of `active`, as handed out last; `None` once somebody joined or left since.
-    roster: Option<Roster>,
-    last_uid: u64,
-    /// How many of them turned out to be requests for a page.
-    withdrawn: u64,
-    left: HashMap<Uid, Cause>,
-    /// The keys of `left`, the oldest first.
-    left_order: VecDeque<Uid>,
-    /// UIDs of requests for a page, which were never anybody: the newest ones.
-    never_there: BTreeSet<Uid>,
-    /// Those who left and whose sessions still carry out what had come before.
-    leaving: HashMap<Uid, Leaving>,
-    /// How many active clients get the extended form.
-    extended: usize,
-    /// How many public messages there were: the number of the last one.
-    sequence: u64,
-    history: History,
-    clock: Clock,
-    batch: Batch,
-    /// Whether the operator alone speaks to all.
-    hushed: bool,
-    said: Said,
 }
 
 /// How much was said since the server started.
@@ -94,129 +69,6 @@ pub(crate) enum Added {
     NotNow,
     /// It was not, and never is: the operator has removed the client.
     Never,
-}
-
-#[derive(Debug)]
-struct Member {
-    outbox: Arc<Outbox>,
-    nickname: Option<Nickname>,
-    /// The number of the last public message before it became active.
-    sequence_before: u64,
-}
-
-#[derive(Debug)]
-struct Leaving {
-    nickname: Option<Nickname>,
-    cause: Cause,
-}
-
-impl State {
-    fn roster(&mut self) -> Roster {
-        let active = &self.active;
-        let fill = || active.values().map(|member| Arc::clone(&member.outbox)).collect();
-        Arc::clone(self.roster.get_or_insert_with(fill))
-    }
-
-    fn receiver(&self, uid: Uid) -> Result<&Arc<Outbox>, RoomError> {
-        if let Some(member) = self.active.get(&uid) {
-            return Ok(&member.outbox);
-        }
-        if uid.0 == 0 || uid.0 > self.last_uid || self.never_there.contains(&uid) {
-            return Err(RoomError::NeverConnected { uid });
-        }
-        Err(RoomError::HasLeft { uid, cause: self.left.get(&uid).copied() })
-    }
-
-    /// Adds a public chat: as the draft has it, and in the extended form where somebody gets that,
-    /// or the history keeps it.
-    fn add_public(&mut self, relay: &Relay<'_>, file_name: Option<&FileName>) {
-        self.sequence += 1;
-        self.batch.add_public(relay);
-        let is_wanted = self.extended > 0;
-        if !is_wanted && !self.history.is_on() {
-            return;
-        }
-        let sequence = self.sequence;
-        let extra = Extra { file_name, sequence: Some(sequence), time: self.clock.now() };
-        let history = &mut self.history;
-        self.batch.add_extended(relay, &extra, is_wanted, |bytes| history.keep(sequence, bytes));
-    }
-
-    fn add_private(
-        &mut self,
-        receiver: &Arc<Outbox>,
-        relay: &Relay<'_>,
-        file_name: Option<&FileName>,
-    ) {
-        if receiver.is_extended() {
-            let extra = Extra { file_name, sequence: None, time: self.clock.now() };
-            self.batch.add(receiver, |out| relay.encode_extended(&extra, out));
-        } else {
-            self.batch.add(receiver, |out| relay.encode(out));
-        }
-    }
-
-    /// Whether a notice about this client would reach anybody.
-    fn has_listeners(&self, about: &Outbox) -> bool {
-        // One that has left is no longer among those who get the extended form.
-        let is_among_them = about.is_extended() && !about.has_left();
-        self.extended > usize::from(is_among_them)
-    }
-
-    /// Tells all that get the extended form, but the client itself, what is new of it.
-    fn tell(&mut self, about: &Arc<Outbox>, nickname: &Nickname, news: News<'_>) {
-        if self.has_listeners(about) {
-            let notice = Notice { from: about.uid(), nickname, time: self.clock.now(), news };
-            self.batch.add_notice(about, &notice);
-        }
-    }
-
-    /// Where the nickname of a client stands whose session has not ended.
-    fn nickname(&mut self, uid: Uid) -> Option<&mut Option<Nickname>> {
-        match self.active.get_mut(&uid) {
-            Some(member) => Some(&mut member.nickname),
-            None => self.leaving.get_mut(&uid).map(|leaving| &mut leaving.nickname),
-        }
-    }
-
-    /// Whether the operator lets `sender` say something: to one, or to all.
-    fn check_may_say(&self, sender: &Outbox, to: Option<Uid>) -> Result<(), RoomError> {
-        if sender.is_muted() {
-            return Err(RoomError::Muted);
-        }
-        if self.hushed && to.is_none() { Err(RoomError::Hushed) } else { Ok(()) }
-    }
-
-    fn count(&mut self, sender: Option<&Outbox>, to: Option<Uid>) {
-        let Said { public, private, deliveries } = &mut self.said;
-        if to.is_some() {
-            *private += 1;
-            *deliveries += 1;
-        } else {
-            let is_here = sender.is_some_and(|sender| !sender.has_left());
-            *public += 1;
-            *deliveries += (self.active.len() - usize::from(is_here)) as u64;
-        }
-    }
-
-    /// Takes a client out; returns whether it was active.
-    fn take_out(&mut self, outbox: &Arc<Outbox>, cause: Cause) -> bool {
-        let uid = outbox.uid();
-        let Some(member) = self.active.remove(&uid) else { return false };
-        outbox.set_left();
-        self.extended -= usize::from(outbox.is_extended());
-        self.leaving.insert(uid, Leaving { nickname: member.nickname, cause });
-        self.roster = None;
-        self.batch.leave(outbox);
-        self.left.insert(uid, cause);
-        self.left_order.push_back(uid);
-        if self.left_order.len() > LEFT_LIMIT
-            && let Some(oldest) = self.left_order.pop_front()
-        {
-            self.left.remove(&oldest);
-        }
-        true
-    }
 }
 
 impl Room {
@@ -336,33 +188,21 @@ impl Room {
         respond: impl FnOnce(&mut Vec<u8>),
         may_add: impl FnOnce(usize) -> bool,
     ) -> Added {
-        let mut state = self.state.lock();
-        if outbox.is_removed() {
-            return Added::Never;
-        }
-        if !may_add(state.batch.len()) {
-            return Added::NotNow;
-        }
-        state.batch.add(outbox, respond);
-        if !outbox.is_extended() && !outbox.has_left() {
-            state.batch.extend(outbox);
-            state.extended += 1;
-        }
-        Added::Unflushed(state.batch.len())
+        self.add_for(outbox, may_add, |state| {
+            state.batch.add(outbox, respond);
+            if !outbox.is_extended() && !outbox.has_left() {
+                state.batch.extend(outbox);
+                state.extended += 1;
+            }
+        })
     }
 
-    /// The last `count` public messages from before a client became active, as relayed in the
-    /// extended form, the oldest first; of these only the ones whose `Sequence` is above `after`
+    /// The last `count` public messages from before a client became active, the oldest first; of these only the ones whose `Sequence` is above `after`
     /// (E3).
     ///
     /// # Errors
     /// [`RoomError::HistoryOff`] where none are kept.
-    pub(crate) fn history(
-        &self,
-        uid: Uid,
-        count: u64,
-        after: u64,
-    ) -> Result<Vec<Arc<[u8]>>, RoomError> {
+    pub(crate) fn history(&self, uid: Uid, count: u64, after: u64) -> Result<Vec<Kept>, RoomError> {
         let state = self.state.lock();
         if !state.history.is_on() {
             return Err(RoomError::HistoryOff);
@@ -488,6 +328,22 @@ impl Room {
         encode: impl FnOnce(&mut Vec<u8>),
         may_add: impl FnOnce(usize) -> bool,
     ) -> Added {
+        self.add_for(outbox, may_add, |state| {
+            state.batch.add(outbox, encode);
+            if let Some((file, len)) = file {
+                state.batch.add_file(outbox, Arc::clone(file), len);
+            }
+        })
+    }
+
+    /// Has `add` add what is for one client, unless the operator has removed it, or `may_add` says not
+    /// now.
+    fn add_for(
+        &self,
+        outbox: &Outbox,
+        may_add: impl FnOnce(usize) -> bool,
+        add: impl FnOnce(&mut State),
+    ) -> Added {
         let mut state = self.state.lock();
         if outbox.is_removed() {
             return Added::Never;
@@ -495,10 +351,7 @@ impl Room {
         if !may_add(state.batch.len()) {
             return Added::NotNow;
         }
-        state.batch.add(outbox, encode);
-        if let Some((file, len)) = file {
-            state.batch.add_file(outbox, Arc::clone(file), len);
-        }
+        add(&mut state);
         Added::Unflushed(state.batch.len())
     }
 

@@ -72,19 +72,19 @@ impl Server {
         let listeners = listen::listen(&config)?;
         let control = config.control.as_deref().map(bind_control).transpose()?;
         let pace = Pace { bytes: config.queue_limit as u64 / 2, time: config.stall_timeout };
-        let stage = Stage::open(config.stage_dir.as_deref(), config.stage_limit, pace).map_err(
-            |error| {
+        let mut stage = Stage::open(config.stage_dir.as_deref(), config.stage_limit, pace)
+            .map_err(|error| {
                 let dir = config.stage_dir.clone().unwrap_or_else(std::env::temp_dir);
                 StartError {
                     tried: format!("cannot keep shared files in {}", dir.display()),
                     error,
                 }
-            },
-        )?;
+            })?;
         let threads = Threads::new(limits::threads_by_memory_maps());
         let mut config = config;
         let open_files = limits::raise_open_files();
         config.max_clients = allowed_clients(config.max_clients, open_files, &threads);
+        stage.limit_open_files(limits::files_by_open_files(open_files, config.max_clients));
         warn_of_few_places(&config);
         let refuser =
             Refuser::start(limits::refused_by_open_files(open_files)).map_err(no_thread)?;

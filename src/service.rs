@@ -1,11 +1,14 @@
 //! What all sessions of a server share: the room and the way out of it, the stage, and whether the
 //! server stops.
 
+mod answers;
+
 use std::io;
 use std::net::TcpStream;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use self::answers::Answers;
 use crate::admission::Admission;
 use crate::delivery::tcp_info::TcpInfo;
 use crate::delivery::{Delivery, Limits};
@@ -31,6 +34,8 @@ pub(crate) struct Service {
     pub(crate) admission: Arc<Admission>,
     /// Sessions and writers take their threads from here.
     pub(crate) threads: Arc<Threads>,
+    /// The thread that makes long answers.
+    answers: Answers,
     /// When the server started: the count of public messages began with it.
     pub(crate) started: Timestamp,
     /// On how many connections messages are still read.
@@ -45,7 +50,7 @@ pub(crate) struct Service {
 
 impl Service {
     /// # Errors
-    /// Where the threads of delivery cannot be started.
+    /// Where the threads that all sessions share cannot be started.
     pub(crate) fn start(
         config: Config,
         stage: Stage,
@@ -58,19 +63,29 @@ impl Service {
             stall_timeout: config.stall_timeout,
             history: config.history,
         };
-        Ok(Arc::new(Service {
+        let (answers, orders) = Answers::new();
+        let service = Arc::new(Service {
             delivery: Delivery::start(limits, Arc::clone(&threads))?,
             admission: Admission::new(config.max_clients, config.max_per_host),
             web_names: names(&config),
             config,
             stage,
             threads,
+            answers,
             started: SystemTime::now().into(),
             reading: Mutex::new(0),
             ended: Condvar::new(),
             stopping_since: OnceLock::new(),
             tcp_info: OnceLock::new(),
-        }))
+        });
+        orders.start(Arc::downgrade(&service))?;
+        Ok(service)
+    }
+
+    /// Has a long answer made, and waits for that: they are made one at a time, in the order in
+    /// which they are asked for. `make` is to flush what it adds, and to wait for no client.
+    pub(crate) fn make_long_answer(&self, make: impl FnOnce(&Service) + Send + 'static) {
+        self.answers.make(Box::new(make));
     }
 
     /// Notes that the server is to stop; `false` where it was told so before.

@@ -182,8 +182,7 @@ impl<'a> Session<'a> {
     /// Waits until the client's own queue is no longer over the limit: its answers fill it.
     fn wait_for_own_queue(&mut self) {
         if self.outbox.over().is_some() {
-            // Nothing may be held back while waiting.
-            self.flush_now();
+            self.flush_before_waiting();
             let is_gone = || self.outbox.is_ended() || self.service.is_stop_overdue();
             self.service.delivery.backpressure().wait_until_clear(self.outbox, is_gone);
         }

@@ -10,6 +10,7 @@
 //! | `ledger` | what is on disk, counted; no system call |
 //! | `arrival` | a share, up to its File-ID |
 //! | `fetch` | a staged file that is being sent |
+//! | `open_files` | how many files are open at a time |
 //! | `restart` | whose directory it is, and what an earlier run has left in it |
 //!
 //! Knows nothing of sockets and of the room; its locks are never held together with the room's.
@@ -18,6 +19,7 @@ mod arrival;
 mod fetch;
 mod ledger;
 mod names;
+mod open_files;
 mod restart;
 
 use std::fs::{self, DirBuilder, File};
@@ -34,7 +36,8 @@ use tempfile::TempDir;
 
 use self::arrival::Naming;
 use self::fetch::{Counted, Progress};
-use self::ledger::{Ledger, Removal};
+use self::ledger::{Entry, Ledger, Removal};
+use self::open_files::{OpenFile, Place, Places};
 use crate::ids::{FileId, Uid};
 use crate::logging::LogThrottle;
 use crate::reason::StageError;
@@ -48,6 +51,10 @@ pub use self::names::MARK;
 
 /// The most files that are staged at a time: it bounds the listing and the directory.
 pub const FILES_LIMIT: usize = 65_536;
+
+/// How long a person who shares or fetches a file waits at the most until it can be: there is an answer
+/// to be waited for.
+const WAIT_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long the end of the server waits for a temporary stage to be removed.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
@@ -70,6 +77,9 @@ pub struct Stage {
     /// Which File-ID comes next; held while a file gets its name.
     naming: Mutex<Naming>,
     shared: Arc<Shared>,
+    /// For files that arrive, and for those that are fetched: neither takes the others' places.
+    arriving_places: Arc<Places>,
+    fetching_places: Arc<Places>,
     /// Whether the log has said that files cannot be stored, and not yet that they can be again.
     failing: AtomicBool,
     unwritable_said: LogThrottle,
@@ -160,12 +170,22 @@ impl Stage {
                 ledger: Mutex::new(Ledger::new(limit, pace)),
                 freed: Condvar::new(),
             }),
+            arriving_places: Places::new(usize::MAX),
+            fetching_places: Places::new(usize::MAX),
             failing: AtomicBool::new(false),
             unwritable_said: LogThrottle::default(),
             unreadable_said: LogThrottle::default(),
         };
         stage.take_up(found);
         Ok(stage)
+    }
+
+    /// Leaves descriptors to others: at most so many files are open at a time, at least one that
+    /// arrives and one that is fetched. Without this there is no limit.
+    pub fn limit_open_files(&mut self, limit: usize) {
+        let arriving = (limit / 2).max(1);
+        self.arriving_places = Places::new(arriving);
+        self.fetching_places = Places::new(limit.saturating_sub(arriving).max(1));
     }
 
     /// Stages what an earlier run has left, as far as there is room.
@@ -219,11 +239,15 @@ impl Stage {
         self.limit
     }
 
-    /// Begins the arrival of a file, for all or for one client; what is private is so on disk.
+    /// Begins the arrival of a file, for all or for one client; what is private is so on disk. Waits
+    /// for two seconds at the most where too many files are open.
     ///
     /// # Errors
-    /// [`StageError::StoreFailed`] where it cannot be written; the log says why.
+    /// [`StageError::TooManyOpen`] where they still are; [`StageError::StoreFailed`] where it cannot be written; the log says why.
     pub fn begin(&self, to: Option<Uid>) -> Result<Arrival<'_>, StageError> {
+        let nothing = || None::<()>;
+        let place = self.arriving_places.take(self.patience(), || (), nothing);
+        let place = place.map_err(|_| StageError::TooManyOpen)?;
         let mode = if to.is_some() { 0o600 } else { 0o666 }; // less the umask
         let made = self.ensure_dir().and_then(|()| {
             loop {
@@ -237,7 +261,7 @@ impl Stage {
             }
         });
         let (number, file) = made.map_err(|error| self.failed(&error))?;
-        Ok(Arrival::new(self, number, file, to))
+        Ok(Arrival::new(self, number, file, to, place))
     }
 
     fn arriving_path(&self, number: u64) -> PathBuf {
@@ -295,17 +319,19 @@ impl Stage {
         Ok(Arc::clone(&entry.staged))
     }
 
-    /// Opens a file for `asker` (§2.3.3.2). It is counted against the disk until the last reference
+    /// Opens a file for `asker` (§2.3.3.2), once for all who fetch it at the same time. It is counted against the disk until the last reference
     /// to it is dropped. `end` is called, by a thread that shares a file and holds no lock, where it
     /// was removed meanwhile, is the slowest, and its room is needed: it is to disconnect the asker.
+    /// Where too many files are open it calls `before_waiting` and waits, for two seconds at the most.
     ///
     /// # Errors
-    /// As [`Stage::find`]; [`StageError::FetchFailed`] where it cannot be read.
+    /// As [`Stage::find`]; [`StageError::TooManyOpen`] where they still are; [`StageError::FetchFailed`] where it cannot be read.
     pub fn fetch(
         &self,
         id: FileId,
         asker: Uid,
         end: impl Fn() + Send + Sync + 'static,
+        before_waiting: impl FnOnce(),
     ) -> Result<(Arc<StagedFile>, Arc<Fetch>), StageError> {
         let progress = Progress::new(Instant::now(), Box::new(end));
         let mut ledger = self.shared.ledger.lock();
@@ -313,8 +339,31 @@ impl Stage {
         ledger.begin_fetch(id, entry.staged.len, &progress);
         drop(ledger);
         let counted = Counted { shared: Arc::clone(&self.shared), id, progress };
+        let is_open = || self.shared.ledger.lock().open_file(id);
+        let open = match self.fetching_places.take(self.patience(), before_waiting, is_open) {
+            Ok(place) => self.open_in(place, id, &entry)?,
+            Err(open) => open.ok_or(StageError::TooManyOpen)?,
+        };
+        Ok((entry.staged, Arc::new(Fetch::new(open, counted))))
+    }
+
+    /// How long a person waits for a place.
+    fn patience(&self) -> Duration {
+        self.pace.time.min(WAIT_LIMIT)
+    }
+
+    /// Opens a file, for others who fetch it as well.
+    fn open_in(
+        &self,
+        place: Place,
+        id: FileId,
+        entry: &Entry,
+    ) -> Result<Arc<OpenFile>, StageError> {
         let file = self.open_staged(id, &entry.file_name(id), entry.staged.len)?;
-        Ok((entry.staged, Arc::new(Fetch::new(file, counted))))
+        let open = Arc::new(OpenFile { file, _place: place });
+        self.shared.ledger.lock().set_open_file(id, &open);
+        self.fetching_places.look_again();
+        Ok(open)
     }
 
     fn open_staged(&self, id: FileId, name: &str, len: u64) -> Result<File, StageError> {
@@ -370,7 +419,7 @@ impl Stage {
     /// How many files are staged, and their bytes.
     pub fn staged(&self) -> (usize, u64) {
         let ledger = self.shared.ledger.lock();
-        (ledger.files().count(), ledger.staged())
+        (ledger.count(), ledger.staged())
     }
 
     /// The files that `asker` may fetch, ascending by File-ID.

@@ -54,49 +54,72 @@ pub(crate) fn guard<T>(name: &str, run: impl FnOnce() -> T) -> T {
     })
 }
 
+/// Panics where a test has put its words into what a shared thread works on.
+#[cfg(test)]
+pub(crate) fn panic_if_injected(bytes: &[u8]) {
+    let is_injected = bytes.windows(INJECTED.len()).any(|part| part == INJECTED.as_bytes());
+    assert!(!is_injected, "{INJECTED}");
+}
+
+/// What makes such a thread panic.
+#[cfg(test)]
+pub(crate) const INJECTED: &str = "panic: injected by a test";
+
 #[cfg(not(shuttle))]
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::env;
     use std::process::Command;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
 
     use super::*;
 
     /// Tells a test that it is the process that is to end.
     const IS_CHILD: &str = "MULTICHAT_TEST_PANICS";
 
+    /// Runs `act` in a process of its own, the test of this name once more: a panic in the thread
+    /// `thread` has to end that process. Returns what it has written.
+    pub(crate) fn assert_ends_process(test: &str, thread: &str, act: impl FnOnce()) -> String {
+        if env::var_os(IS_CHILD).is_some() {
+            act();
+            // Ended by the other thread meanwhile.
+            std::thread::park_timeout(Duration::from_secs(20));
+            std::process::exit(1);
+        }
+        let mut command = Command::new(env::current_exe().unwrap());
+        let child = command.args(["--exact", test, "--nocapture"]).env(IS_CHILD, "1");
+        let output = child.output().unwrap();
+        let written = [output.stdout, output.stderr].concat();
+        let written = String::from_utf8_lossy(&written).into_owned();
+        assert_eq!(output.status.code(), Some(EXIT_STATUS), "{written}");
+        let panicked = written.lines().find(|line| line.contains("panicked at"));
+        let expected = format!("thread '{thread}'");
+        assert!(panicked.is_some_and(|line| line.contains(&expected)), "{expected}: {written}");
+        written
+    }
+
     #[test]
     fn a_shared_thread_that_panics_ends_the_process() {
-        if env::var_os(IS_CHILD).is_some() {
+        let name = "supervisor::tests::a_shared_thread_that_panics_ends_the_process";
+        let written = assert_ends_process(name, "accept", || {
             before_exit(|| println!("last act"));
-            spawn("accept", 64 * 1024, || panic!("injected by a test")).unwrap();
-            // Ended by the other thread, or else by the test that waits for this process.
-            std::thread::park();
-        }
-        let output = rerun("supervisor::tests::a_shared_thread_that_panics_ends_the_process");
-        assert_eq!(output.status.code(), Some(EXIT_STATUS), "{output:?}");
-        assert!(String::from_utf8_lossy(&output.stdout).contains("last act"), "{output:?}");
+            spawn("accept", 64 * 1024, || panic!("{INJECTED}")).unwrap();
+        });
+        assert!(written.contains("last act"), "{written}");
     }
 
     #[test]
     fn a_guarded_task_that_panics_ends_the_process_and_others_do_not() {
-        if env::var_os(IS_CHILD).is_some() {
+        let name =
+            "supervisor::tests::a_guarded_task_that_panics_ends_the_process_and_others_do_not";
+        let written = assert_ends_process(name, name, || {
             let has_run = AtomicBool::new(false);
             guard("a task", || has_run.store(true, Ordering::Relaxed));
             assert!(has_run.into_inner());
             println!("goes on");
-            guard("the flusher", || panic!("injected by a test"));
-        }
-        let name =
-            "supervisor::tests::a_guarded_task_that_panics_ends_the_process_and_others_do_not";
-        let output = rerun(name);
-        assert_eq!(output.status.code(), Some(EXIT_STATUS), "{output:?}");
-        assert!(String::from_utf8_lossy(&output.stdout).contains("goes on"), "{output:?}");
-    }
-
-    fn rerun(test: &str) -> std::process::Output {
-        let mut command = Command::new(env::current_exe().unwrap());
-        command.args(["--exact", test, "--nocapture"]).env(IS_CHILD, "1").output().unwrap()
+            guard("the flusher", || panic!("{INJECTED}"));
+        });
+        assert!(written.contains("goes on"), "{written}");
     }
 }

@@ -157,7 +157,7 @@ impl Extension {
 /// # Errors
 /// The first byte or character that may not stand in a text, and where.
 pub fn check_text(body: &[u8], charset: Charset) -> Result<(), TextError> {
-    if body.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n')) {
+    if is_plain(body) {
         return Ok(());
     }
     let text =
@@ -182,6 +182,14 @@ pub fn check_text(body: &[u8], charset: Charset) -> Result<(), TextError> {
         Some((at, character)) => Err(TextError::Character { at, character }),
         None => Ok(()),
     }
+}
+
+/// Whether a text is ASCII without control characters other than tabs and linefeeds, as most are:
+/// looked at a block at a time, as a processor can.
+fn is_plain(body: &[u8]) -> bool {
+    let is_odd = |byte: u8| !matches!(byte, b' '..=b'~' | b'\t' | b'\n');
+    let is_plain = |part: &[u8]| !part.iter().fold(false, |any, &byte| any | is_odd(byte));
+    body.chunks(64).all(is_plain)
 }
 
 pub use {Escaped as Visible, TerminalSafe as Shown};

@@ -109,6 +109,7 @@ mcmp_fetch x || echo "status $?"
 mcmp_nick "$(printf 'two\nlines')" || echo "status $?"
 echo "$MCMP_NICK"
 mcmp_send || echo "status $?"
+mcmp_listen -y || echo "status $?"
 mcmp_share . || echo "status $?"
 mcmp_share nosuch || echo "status $?"
 { mcmp_send loop; cat; } <<'EOF'
@@ -140,6 +141,8 @@ mcmp: U+000A may not stand in a nickname: one line, no control characters, nothi
 status 1
 Zoë B
 usage: mcmp_send TEXT
+status 2
+usage: mcmp_listen [-x]
 status 2
 mcmp: .: a directory: share an archive of it, made with tar
 status 1
@@ -214,10 +217,60 @@ you?'
     stop_listening "$1"
 }
 
+# What `mcmp_listen -x` prints of those who come and go, and of a file with a name.
+notices() {
+    echo 'mcmp_listen -x' >"$dir/listen-x"
+    script_of '' "$dir/listen-x"
+    cp "$dir/script" "$dir/listening"
+    # shellcheck disable=SC2086
+    (cd "$dir/work" && TMPDIR=$temporary exec $shell "$dir/listening") >"$dir/heard" 2>&1 &
+    listener=$!
+    wait_for "$1" 'the first notice' probed || return
+    (
+        MCMP_NICK=Tom
+        mcmp_send hi
+        MCMP_NICK=''
+        renamed
+        cp "$dir/work/-empty" "$dir/work/holiday plan.pdf"
+        mcmp_share "$dir/work/holiday plan.pdf" >/dev/null
+        mcmp_send 'the last'
+    )
+    wait_for "$1" 'the last message' grep -q 'the last' "$dir/heard"
+    check "$1" '* UID Tom joined
+UID Tom: hi
+* UID Tom left: it said bye
+* UID Tom joined
+* UID Tom is now Thomas
+* UID Thomas left: it said bye
+UID shared file ID holiday plan.pdf (pdf, 0 bytes)
+UID: the last' "$(sed '/probe/d; s/[0-9][0-9]* /UID /; s/^[0-9][0-9]*:/UID:/; s/file [0-9]* /file ID /' "$dir/heard")"
+    stop_listening "$1"
+}
+
+# Whether who comes is told by now.
+probed() {
+    (MCMP_NICK=probe && mcmp_send probe)
+    grep -q '^\* [0-9]* probe joined$' "$dir/heard"
+}
+
+# One connection with two nicknames, one after the other.
+renamed() {
+    (
+        _mcmp_settle
+        _mcmp_resolve
+        {
+            _mcmp_header nickname 1 'Content-Length 3'
+            printf Tom
+            _mcmp_header nickname 2 'Content-Length 6'
+            printf Thomas
+            _mcmp_header bye 3
+        } | _mcmp_connect >/dev/null 2>&1
+    )
+}
+
 # The server goes: that is said, and is no success.
 server_gone() {
-    # shellcheck disable=SC2016
-    echo 'mcmp_listen || echo "status $?"' >"$dir/gone"
+    echo "mcmp_listen ${2-} || echo \"status \$?\"" >"$dir/gone"
     script_of '' "$dir/gone"
     run >"$dir/heard" 2>&1 &
     reading=$!
@@ -230,6 +283,55 @@ server_gone() {
 status 1" "$(cat "$dir/heard")"
     start
     MCMP_SERVER=$address
+}
+
+# --- The name of a file -------------------------------------------------------------------------------
+
+# Names that no server takes, that this one does not, and that a shell or a terminal might obey: each file
+# is shared, with its name where it can be said.
+names() {
+    mkdir "$dir/names.d"
+    # shellcheck disable=SC2016 # nothing is to be expanded
+    set -- 'holiday plan.pdf' 'Zoë.txt' '-n' '$(touch PWNED)' '`x`' '"q" '"'s'" '%s%n' 'a;b|c&d' '*' '~' '.hidden' \
+        'File-ID 7' ' ' '  lead' "$(printf 'two\nFrom 7')" "$(printf 'esc\033[2J')" "$(printf 'tab\there')" \
+        "$(printf 'turn\342\200\256fdp')" "$(printf 'caf\351')" "$(printf '\343\200\200')" 'back\slash' \
+        "$(printf '%0200d' 0)" "$(printf '%0201d' 0)"
+    for name in "$@"; do
+        echo x >"$dir/names.d/$name"
+        printf '%s\0' "$dir/names.d/$name" >>"$dir/paths"
+    done
+    # The arguments behind the script's name; the options of xargs are GNU's and busybox's.
+    # shellcheck disable=SC2016
+    echo 'for file in "$@"; do mcmp_share "$file" >/dev/null; done; mcmp_history 23' >"$dir/share"
+    script_of '' "$dir/share"
+    # shellcheck disable=SC2086
+    (cd "$dir/work" && TMPDIR=$temporary exec timeout 60 xargs -0 $shell "$dir/script" <"$dir/paths") |
+        sed 's/^[0-9]* shared file [0-9]*//; s/ (bin, 2 bytes)$//; s/^$/ (none)/' >"$dir/shared"
+    check 'mcmp_share: the name of each file' \
+        " holiday plan.pdf (pdf, 2 bytes)
+ Zoë.txt (txt, 2 bytes)
+ -n
+ \$(touch PWNED)
+ \`x\`
+ \"q\" 's'
+ %s%n
+ a;b|c&d
+ *
+ ~
+ .hidden
+ File-ID 7
+ (none)
+ lead
+ (none)
+ (none)
+ (none)
+ (none)
+ (none)
+ (none)
+ (none)
+ $(printf '%0200d' 0)
+ (none)" "$(cat "$dir/shared")"
+    check 'mcmp_share: the name of each file, nothing run' '' "$(find "$dir" -name PWNED ! -path '*names.d*')"
 }
 
 # --- The type of a file -------------------------------------------------------------------------------
@@ -346,6 +448,9 @@ END
         'Status Error\nMessage-ID 2\nContent-Length 4\n\nwhy\nStatus Ok\nMessage-ID 3\nContent-Length 0\n\n' \
         'mcmp: without the nickname Tom: why
 status 0' 'MCMP_NICK=Tom; mcmp_send x; echo "status $?"'
+    hostile 'listening to a notice that a terminal would obey' \
+        'Message-Type notice\nFrom 7\nSender-Nickname T\033[m\nContent-Length 12\n\nnickname a\033\n' \
+        '* 7 T\u{1b}[m is now a\u{1b}' 'mcmp_listen 2>/dev/null'
     # shellcheck disable=SC2016
     hostile 'listening to what a shell would run' \
         'From 7\nContent-Length $(touch PWNED)\n\n' \
@@ -355,6 +460,24 @@ status 1' 'mcmp_listen; echo "status $?"'
         'From 7\nSender-Nickname T\033[m\nContent-Length 8\n\na\tb\r\nc\007' \
         '7 T\u{1b}[m: a    b
     c\u{7}' 'mcmp_listen 2>/dev/null'
+}
+
+# A server of the draft is asked for nothing that the draft does not have but what it offers.
+of_the_draft() {
+    cat >"$dir/bin/draft" <<END
+#!/bin/sh
+case \$1 in
+    -h) exit ;;
+esac
+timeout 1 cat >>"$dir/said"
+cat "$dir/answer"
+END
+    chmod +x "$dir/bin/draft"
+    printf 'Status Error\nMessage-ID 3\nContent-Length 3\n\nno\nFrom 7\nContent-Length 2\n\nhi' >"$dir/answer"
+    echo 'mcmp_listen -x 2>/dev/null' >"$dir/ask"
+    script_of '' "$dir/ask"
+    check 'mcmp_listen -x at a server of the draft' '7: hi' "$(MCMP_NETCAT=draft MCMP_SERVER=draft run 2>&1)"
+    check 'mcmp_listen -x, what it has asked' 'features' "$(tr -d '\r' <"$dir/said" | grep -o 'features\|extended')"
 }
 
 # --- All of it ----------------------------------------------------------------------------------------
@@ -371,6 +494,8 @@ for netcat in nc.openbsd nc.traditional ncat 'busybox nc' socat bash; do
     functions "with $netcat" ''
     reader_gone "mcmp_listen | head with $netcat"
     server_gone "mcmp_listen with $netcat, the server gone"
+    notices "mcmp_listen -x with $netcat"
+    server_gone "mcmp_listen -x with $netcat, the server gone" -x
 done
 private 'private messages'
 
@@ -424,7 +549,11 @@ case $shell in
         reader_gone 'mcmp_listen | head, nothing but busybox' "PATH=$dir/busybox:\$PATH"
         ;;
 esac
+MCMP_NETCAT=''
+notices 'mcmp_listen -x with a netcat with a status of its own'
 types
+names
 hostiles
+of_the_draft
 stop
 finish

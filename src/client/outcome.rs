@@ -6,13 +6,15 @@ use std::io;
 use super::BODY_LIMIT;
 use crate::ids::{FileId, Uid};
 use crate::reason::CLOSED;
-use crate::wire::HeaderError;
+use crate::wire::{HeaderError, News, ServerMessage, Timestamp};
 
 /// What arrives without having been asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Another client has said or shared something.
     Relay(Relay),
+    /// Another client has come, has gone, or has another nickname; in the extended form alone.
+    Notice(Notice),
     /// The server refused something, and not in answer to a request of this connection.
     Refusal(String),
     /// The connection has ended; nothing comes after it.
@@ -34,6 +36,81 @@ pub struct Relay {
     pub len: u64,
     /// What it is.
     pub content: Content,
+    /// What the server tells of it in the extended form.
+    pub extra: Extra,
+}
+
+/// What a relay has more of in the extended form (E2); nothing in the draft's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// The name of a file, as the server sent it: it may hold anything but a linefeed.
+    pub file_name: Option<String>,
+    /// The place of a public message in the one order of them.
+    pub sequence: Option<u64>,
+    /// When the server accepted it.
+    pub time: Option<Timestamp>,
+}
+
+impl Relay {
+    /// A relay as it was read, with the body behind it; `None` where it is no relay.
+    pub(super) fn of(message: ServerMessage, body: Vec<u8>) -> Option<Relay> {
+        let ServerMessage::Relay {
+            to,
+            from,
+            nickname,
+            file_id,
+            file_name,
+            sequence,
+            time,
+            content_type,
+            len,
+        } = message
+        else {
+            return None;
+        };
+        let content = file_id.map_or_else(|| Content::Text(lossy(body)), Content::File);
+        let extra = Extra { file_name, sequence, time };
+        Some(Relay { to, from, nickname, content_type, len, content, extra })
+    }
+}
+
+/// News of another client, in the extended form alone (E2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The client that it is about.
+    pub from: Uid,
+    /// That client's nickname, as the server sent it; the old one, where it has set another.
+    pub nickname: Option<String>,
+    /// When it happened.
+    pub time: Option<Timestamp>,
+    /// The line that says what has happened.
+    line: String,
+}
+
+impl Notice {
+    /// A notice with the body behind it; `None` where it tells nothing that is known.
+    pub(super) fn of(
+        from: Uid,
+        nickname: Option<String>,
+        time: Option<Timestamp>,
+        body: Vec<u8>,
+    ) -> Option<Notice> {
+        let line = lossy(body);
+        News::parse(&line)?;
+        Some(Notice { from, nickname, time, line })
+    }
+
+    /// What has happened. What is text in it may hold any characters.
+    pub fn news(&self) -> News<'_> {
+        // It was looked at when it came.
+        News::parse(&self.line).unwrap_or(News::Joined)
+    }
+}
+
+/// Bytes as text; what is not UTF-8 in them is replaced.
+pub(super) fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// What a relay holds.
@@ -50,6 +127,8 @@ pub enum Content {
 pub struct Answer {
     /// The File-ID of a file just shared.
     pub file_id: Option<FileId>,
+    /// The name of a file that was fetched, as the server sent it; in the extended form alone.
+    pub file_name: Option<String>,
     /// What the body is.
     pub content_type: String,
     /// The length of the body in bytes.

@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::{Answer, BODY_LIMIT, Content, Event, Failure, Lost, Relay, Shared, Waiting};
-use crate::ids::FileId;
+use super::outcome::lossy;
+use super::{Answer, BODY_LIMIT, Event, Failure, Incoming, Lost, Notice, Relay, Shared, Waiting};
 use crate::wire::ReadError;
 use crate::wire::server_message::read_server_message;
 use crate::wire::{ServerMessage, Status};
@@ -102,17 +102,30 @@ impl<F: FnMut(Event)> Reader<'_, F> {
             (self.on_event)(Event::Refusal(reason));
         }
         match message {
-            ServerMessage::Notice { .. } | ServerMessage::Unknown { .. } => self.skip(body_len),
-            ServerMessage::Relay { to, from, nickname, file_id, content_type, len, .. } => {
-                let content = match file_id {
-                    Some(id) => Content::File(id),
-                    None => Content::Text(lossy(self.read_body(body_len)?)),
-                };
-                let relay = Relay { to, from, nickname, content_type, len, content };
-                (self.on_event)(Event::Relay(relay));
+            ServerMessage::Unknown { .. } => self.skip(body_len),
+            ServerMessage::Notice { from, nickname, time, .. } => {
+                let body = self.read_body(body_len)?;
+                if let Some(notice) = Notice::of(from, nickname, time, body) {
+                    (self.on_event)(Event::Notice(notice));
+                }
                 Ok(())
             }
-            ServerMessage::Response { status, inherited, file_id, content_type, len, .. } => {
+            message @ ServerMessage::Relay { .. } => {
+                let body = self.read_body(body_len)?;
+                if let Some(relay) = Relay::of(message, body) {
+                    self.shared.place.lock().note(&relay);
+                    (self.on_event)(Event::Relay(relay));
+                }
+                Ok(())
+            }
+            ServerMessage::Response {
+                status,
+                inherited,
+                file_id,
+                file_name,
+                content_type,
+                len,
+            } => {
                 let waiting = self.shared.pending.lock().requests.remove(&inherited.id);
                 if status == Status::Ok {
                     self.shared.has_answered.store(true, Ordering::Release);
@@ -125,7 +138,13 @@ impl<F: FnMut(Event)> Reader<'_, F> {
                         (waiting.on_answer)(Err(Failure::NoAnswer(what)));
                         self.skip(len)
                     }
-                    (Some(waiting), Status::Ok) => self.answer(waiting, file_id, content_type, len),
+                    (Some(waiting), Status::Ok) => {
+                        if waiting.is_public {
+                            self.shared.place.lock().count();
+                        }
+                        let body = Vec::new();
+                        self.answer(waiting, Answer { file_id, file_name, content_type, len, body })
+                    }
                     (Some(waiting), Status::Error) => {
                         // The asker is told in any case, and then the others.
                         let reason = self.read_body(len).map(reason);
@@ -145,22 +164,17 @@ impl<F: FnMut(Event)> Reader<'_, F> {
         }
     }
 
-    fn answer(
-        &mut self,
-        waiting: Waiting,
-        file_id: Option<FileId>,
-        content_type: String,
-        len: u64,
-    ) -> Result<(), Lost> {
+    /// Hands on an answer whose body is still to be read.
+    fn answer(&mut self, waiting: Waiting, answer: Answer) -> Result<(), Lost> {
         let Waiting { on_answer, open, .. } = waiting;
-        let done = |body| Ok(Answer { file_id, content_type: content_type.clone(), len, body });
+        let len = answer.len;
         let (result, lost) = match open {
             None => match self.read_body(len) {
-                Ok(body) => (done(body), None),
+                Ok(body) => (Ok(Answer { body, ..answer }), None),
                 Err(lost) => (Err(Failure::Lost(lost.clone())), Some(lost)),
             },
-            Some(open) => match self.copy_to_opened(len, open(&content_type, len)) {
-                Ok(Ok(())) => (done(Vec::new()), None),
+            Some(open) => match self.copy_to_opened(len, open(Incoming::of(&answer))) {
+                Ok(Ok(())) => (Ok(answer), None),
                 Ok(Err(Unwritten { error, left })) => {
                     // The asker need not wait for a rest that is dropped.
                     on_answer(Err(Failure::Local(error)));
@@ -224,11 +238,6 @@ impl<F: FnMut(Event)> Reader<'_, F> {
     fn skip(&mut self, len: u64) -> Result<(), Lost> {
         self.copy(len, &mut io::sink()).map(|_| ())
     }
-}
-
-fn lossy(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// The reason in the body of an error: one line, without its end.

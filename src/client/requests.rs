@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::{Client, Failure, Lost, Outcome, Outgoing};
+use super::{Client, Failure, Incoming, Lost, Outcome, Outgoing, Relay};
 use crate::ids::{FileId, MessageId, Uid};
-use crate::text::Extension;
+use crate::text::{Extension, FileName};
 use crate::wire::query::Features;
-use crate::wire::{Chat, ContentType, Request, query};
+use crate::wire::{Chat, ContentType, Query, Request, query};
 
 /// A file that is refused while more than this is still to be sent is not sent to its end: the
 /// connection is given up, since a message cannot end otherwise.
@@ -20,6 +20,17 @@ const REFUSAL_PAUSE: Duration = Duration::from_millis(50);
 
 /// How much of a file is read and sent at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// What is told of a file that is shared.
+#[derive(Clone, Copy, Debug)]
+pub struct SharedFile<'a> {
+    /// What kind of file it is.
+    pub extension: &'a Extension,
+    /// Its name; only for a server that lists `file-name` (E4).
+    pub name: Option<&'a FileName>,
+    /// Its length in bytes.
+    pub len: u64,
+}
 
 impl Client {
     /// Sends a text to all or to one, and waits for the response (§2.3.2).
@@ -140,24 +151,60 @@ impl Client {
         Ok(body.lines().map(str::to_string).collect())
     }
 
-    /// Shares a file of `len` bytes with all or with one (§2.3.3.1); returns its File-ID.
+    /// Asks for the last `count` public messages that were said before this client connected, those
+    /// alone whose `Sequence` is above `after` (E3). `on_answer` is called with the oldest first, once
+    /// the answer has come or the connection is lost, and must not wait.
+    ///
+    /// Only for a server that lists `history`. Tells [`Client::place`] where this connection begins.
+    pub fn history_then(
+        &self,
+        count: u64,
+        after: Option<u64>,
+        on_answer: impl FnOnce(Result<Vec<Relay>, Failure>) + Send + 'static,
+    ) {
+        let shared = std::sync::Arc::clone(&self.shared);
+        let body = Query::History { count, after }.body();
+        self.query_then(&body, move |answer| {
+            let relays = answer.and_then(|answer| read_history(&answer.body));
+            if let Ok(relays) = &relays {
+                let last = relays.last().and_then(|relay| relay.extra.sequence);
+                shared.place.lock().begin_behind(last.or(after).unwrap_or(0));
+            }
+            on_answer(relays);
+        });
+    }
+
+    /// The last `count` public messages that were said before this client connected, the oldest first
+    /// (E3).
+    ///
+    /// # Errors
+    /// See [`Failure`]; a server of the draft keeps none.
+    pub fn history(&self, count: u64) -> Result<Vec<Relay>, Failure> {
+        let (answer, answered) = bounded(1);
+        self.history_then(count, None, move |relays| {
+            let _ = answer.send(relays);
+        });
+        answered.recv().unwrap_or(Err(Failure::Lost(Lost::Closed)))
+    }
+
+    /// Shares a file with all or with one (§2.3.3.1); returns its File-ID.
     ///
     /// `on_progress` is told how many bytes have been sent.
     ///
     /// # Errors
-    /// See [`Failure`]. Where `file` ends early, or is refused with more than a mebibyte of it still
+    /// See [`Failure`]. Where `content` ends early, or is refused with more than a mebibyte of it still
     /// to be sent, the connection is given up ([`Client::is_lost`]): there is no other way to end a
     /// message.
     pub fn share(
         &self,
         to: Option<Uid>,
-        extension: &Extension,
-        file: &mut dyn Read,
-        len: u64,
+        file: &SharedFile<'_>,
+        content: &mut dyn Read,
         on_progress: &mut dyn FnMut(u64),
     ) -> Result<FileId, Failure> {
-        let content_type = ContentType::File(extension.clone());
-        let chat = Request::Chat(Chat { to, content_type, file_name: None });
+        let len = file.len;
+        let content_type = ContentType::File(file.extension.clone());
+        let chat = Request::Chat(Chat { to, content_type, file_name: file.name.cloned() });
         let (on_answer, answered) = answer_channel();
         let mut writing = self.shared.writing.lock();
         let header =
@@ -169,7 +216,7 @@ impl Client {
             self.shared.abandon();
         }
         let sent = match (id, &early) {
-            (Some(id), None) => self.send_file(id, file, len, on_progress),
+            (Some(id), None) => self.send_file(id, content, len, on_progress),
             _ => Ok(()),
         };
         drop(writing);
@@ -223,7 +270,7 @@ impl Client {
     pub fn fetch(
         &self,
         id: FileId,
-        open: impl FnOnce(&str, u64) -> io::Result<Box<dyn Write + Send>> + Send + 'static,
+        open: impl FnOnce(Incoming<'_>) -> io::Result<Box<dyn Write + Send>> + Send + 'static,
     ) -> Outcome {
         wait(|on_answer| {
             let body = id.to_string();
@@ -233,6 +280,14 @@ impl Client {
             self.send(Outgoing { request, body_len, body, open, deadline: None }, on_answer);
         })
     }
+}
+
+/// The answer to a query for the history.
+fn read_history(body: &[u8]) -> Result<Vec<Relay>, Failure> {
+    const NOT: Failure = Failure::NoAnswer("the server's history is not one");
+    let messages = query::parse_history_answer(body).map_err(|_| NOT)?;
+    let relays = messages.into_iter().map(|(message, body)| Relay::of(message, body.to_vec()));
+    relays.collect::<Option<Vec<_>>>().ok_or(NOT)
 }
 
 /// A callback that passes an answer on, and where it comes out.

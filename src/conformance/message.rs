@@ -115,7 +115,9 @@ impl Message {
         }
         if rest.len() < len {
             let missing = len - rest.len();
-            return Parsed::Partial(format!("{missing} bytes short of Content-Length {len}"));
+            let bytes = if missing == 1 { "byte" } else { "bytes" };
+            let partial = format!("the body is {missing} {bytes} short of Content-Length {len}");
+            return Parsed::Partial(partial);
         }
         self.body = rest[..len].to_vec();
         let used = self.header.len() + len;

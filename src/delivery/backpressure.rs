@@ -60,6 +60,8 @@ struct OverQueue {
     outbox: Arc<Outbox>,
     /// Which of all such times it is.
     episode: u64,
+    /// How many bytes waited when it went over: a long answer may be more than 2 L.
+    waited: usize,
     /// The clients that were active when it went over, ascending.
     members: Vec<Uid>,
     /// How many bytes each of them may add, and all others together: those who came later, and those
@@ -171,13 +173,17 @@ impl Backpressure {
     }
 
     /// Whether more waits for a client, beside one message, than ever may: 2 L, or L and the smallest
-    /// share of each client that was there when its queue went over.
+    /// share of each client that was there when its queue went over. Where what made it go over was a
+    /// longer message, an answer, it is that message and these smallest shares.
     pub(crate) fn is_exceeded(&self, outbox: &Outbox, one_message: usize) -> bool {
         let Some(episode) = outbox.over() else { return false };
         let state = self.state.lock();
         let queue = state.over.iter().find(|queue| queue.episode == episode);
-        let smallest = queue.map_or(0, |queue| queue.members.len().saturating_mul(SMALLEST_SHARE));
-        let most = self.limit.saturating_add(self.limit.max(smallest));
+        let members = queue.map_or(0, |queue| queue.members.len());
+        let waited = queue.map_or(0, |queue| queue.waited);
+        let smallest = members.saturating_mul(SMALLEST_SHARE);
+        let usual = self.limit.saturating_add(self.limit.max(smallest));
+        let most = usual.max(waited.saturating_add(smallest));
         outbox.waiting() > most.saturating_add(one_message)
     }
 
@@ -208,6 +214,7 @@ impl Backpressure {
         let episode = state.episodes;
         state.over.push(OverQueue {
             episode,
+            waited: outbox.waiting(),
             share: self.share(outbox.waiting(), members.len()),
             members,
             shared_out: Instant::now(),

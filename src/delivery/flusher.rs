@@ -5,6 +5,7 @@
 //! empty buffers alone, and who has talked.
 
 use std::io::IoSlice;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::membership::Membership;
@@ -17,6 +18,10 @@ use crate::ids::Uid;
 use crate::reason::{Cause, RoomError};
 use crate::room::Roster;
 use crate::room::batch::{Batch, Form, Outcome, Segment, Sink};
+
+/// The largest piece that a queue holds, in bytes. A piece is in memory until its last byte is in the
+/// socket, and what is in the socket no longer counts.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// What a flush works with.
 #[derive(Debug)]
@@ -84,20 +89,30 @@ struct Offering<'a> {
     refusals: u64,
 }
 
-/// Public bytes that queues share.
+/// Public bytes that queues share, in pieces.
 #[derive(Default)]
 struct Shared {
-    plain: Option<Arc<[u8]>>,
-    extended: Option<Arc<[u8]>>,
+    plain: Vec<Arc<[u8]>>,
+    extended: Vec<Arc<[u8]>>,
 }
 
 impl Shared {
-    fn get(&mut self, batch: &Batch, form: Form) -> Arc<[u8]> {
-        let shared = match form {
+    /// Appends a part of a batch's public bytes to what a queue is to hold.
+    fn push(&mut self, batch: &Batch, form: Form, range: Range<usize>, chunks: &mut Vec<Chunk>) {
+        let pieces = match form {
             Form::Plain => &mut self.plain,
             Form::Extended => &mut self.extended,
         };
-        Arc::clone(shared.get_or_insert_with(|| batch.public(form).into()))
+        if pieces.is_empty() {
+            pieces.extend(batch.public(form).chunks(PIECE_BYTES).map(Arc::from));
+        }
+        let mut start = range.start;
+        while start < range.end {
+            let (index, skip) = (start / PIECE_BYTES, start % PIECE_BYTES);
+            let end = pieces[index].len().min(skip + range.end - start);
+            chunks.push(Chunk::Bytes(Arc::clone(&pieces[index]), skip..end));
+            start += end - skip;
+        }
     }
 }
 
@@ -173,9 +188,9 @@ impl<'a> Offering<'a> {
         let mut rest = segments;
         if outbox.waiting() == 0 {
             match send_now(batch, outbox, segments) {
-                Ok((taken, taken_of_next)) => {
-                    (rest, skip) = (&segments[taken..], taken_of_next);
-                    self.bytes_out += batch.bytes_of(&segments[..taken]) + taken_of_next as u64;
+                Ok(sent) => {
+                    (rest, skip) = (&segments[sent.whole..], sent.of_next);
+                    self.bytes_out += sent.bytes as u64;
                 }
                 Err(cause) => {
                     self.note_gone(outbox);
@@ -264,10 +279,9 @@ impl<'a> Offering<'a> {
                 && (range.len() - skip) * 4 > batch.public(*form).len() * 3
             {
                 push_copied(&mut chunks, &mut copied);
-                let shared = self.shared.get(batch, *form);
-                chunks.push(Chunk::Bytes(shared, range.start + skip..range.end));
+                self.shared.push(batch, *form, range.start + skip..range.end, &mut chunks);
             } else if let Some(bytes) = batch.bytes(segment) {
-                copied.extend_from_slice(&bytes[skip..]);
+                copy(&bytes[skip..], &mut chunks, &mut copied);
             }
             skip = 0;
         }
@@ -301,22 +315,48 @@ impl<'a> Offering<'a> {
     }
 }
 
-fn push_copied(chunks: &mut Vec<Chunk>, copied: &mut Vec<u8>) {
-    if !copied.is_empty() {
-        let len = copied.len();
-        chunks.push(Chunk::Bytes(std::mem::take(copied).into(), 0..len));
+/// Copies bytes behind those that were copied last, a piece at a time.
+fn copy(bytes: &[u8], chunks: &mut Vec<Chunk>, copied: &mut Vec<u8>) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        if copied.len() == PIECE_BYTES {
+            push_copied(chunks, copied);
+        }
+        let (part, behind) = rest.split_at(rest.len().min(PIECE_BYTES - copied.len()));
+        copied.extend_from_slice(part);
+        rest = behind;
     }
 }
 
-/// Sends until the socket takes no more, or a file comes. Returns how many segments it took whole,
-/// and how many bytes of the next.
-fn send_now(batch: &Batch, outbox: &Outbox, segments: &[Segment]) -> Result<(usize, usize), Cause> {
+fn push_copied(chunks: &mut Vec<Chunk>, copied: &mut Vec<u8>) {
+    if !copied.is_empty() {
+        chunks.push(Chunk::Bytes(Arc::from(copied.as_slice()), 0..copied.len()));
+        copied.clear();
+    }
+}
+
+/// What a socket has taken.
+#[derive(Default)]
+struct Sent {
+    /// How many segments, whole.
+    whole: usize,
+    /// How many bytes of the next one.
+    of_next: usize,
+    /// How many bytes together.
+    bytes: usize,
+}
+
+/// Sends until the socket takes no more, or a file comes.
+fn send_now(batch: &Batch, outbox: &Outbox, segments: &[Segment]) -> Result<Sent, Cause> {
     if let [segment] = segments
         && let Some(bytes) = batch.bytes(segment)
     {
         // Most clients, most of the time: no array of slices to be filled.
         let sent = outbox.socket().send(&[IoSlice::new(bytes)], Wait::No, false)?;
-        return Ok(if sent == bytes.len() { (1, 0) } else { (0, sent) });
+        return Ok(match sent {
+            all if all == bytes.len() => Sent { whole: 1, of_next: 0, bytes: all },
+            part => Sent { whole: 0, of_next: part, bytes: part },
+        });
     }
     if let [frame, segment] = segments
         && let (Some(header), Some(bytes)) = (batch.bytes(frame), batch.bytes(segment))
@@ -324,9 +364,9 @@ fn send_now(batch: &Batch, outbox: &Outbox, segments: &[Segment]) -> Result<(usi
         let slices = [IoSlice::new(header), IoSlice::new(bytes)];
         let sent = outbox.socket().send(&slices, Wait::No, false)?;
         return Ok(match sent.checked_sub(header.len()) {
-            None => (0, sent),
-            Some(sent) if sent < bytes.len() => (1, sent),
-            Some(_) => (2, 0),
+            None => Sent { whole: 0, of_next: sent, bytes: sent },
+            Some(part) if part < bytes.len() => Sent { whole: 1, of_next: part, bytes: sent },
+            Some(_) => Sent { whole: 2, of_next: 0, bytes: sent },
         });
     }
     send_slices(batch, outbox, segments)
@@ -335,17 +375,13 @@ fn send_now(batch: &Batch, outbox: &Outbox, segments: &[Segment]) -> Result<(usi
 /// As [`send_now`], several segments at a time. Not inlined: its array would take up stack of every
 /// session that flushes, and most never come here.
 #[inline(never)]
-fn send_slices(
-    batch: &Batch,
-    outbox: &Outbox,
-    segments: &[Segment],
-) -> Result<(usize, usize), Cause> {
-    let mut taken = 0;
-    while taken < segments.len() {
+fn send_slices(batch: &Batch, outbox: &Outbox, segments: &[Segment]) -> Result<Sent, Cause> {
+    let mut all = Sent::default();
+    while all.whole < segments.len() {
         let mut slices = [IoSlice::new(&[]); SLICES_LIMIT];
         let mut count = 0;
         let mut offered = 0;
-        for segment in segments[taken..].iter().take(SLICES_LIMIT) {
+        for segment in segments[all.whole..].iter().take(SLICES_LIMIT) {
             let Some(bytes) = batch.bytes(segment) else { break };
             slices[count] = IoSlice::new(bytes);
             count += 1;
@@ -355,8 +391,9 @@ fn send_slices(
             break;
         }
         let sent = outbox.socket().send(&slices[..count], Wait::No, false)?;
+        all.bytes += sent;
         if sent == offered {
-            taken += count;
+            all.whole += count;
             continue;
         }
         let mut left = sent;
@@ -365,9 +402,10 @@ fn send_slices(
                 break;
             }
             left -= slice.len();
-            taken += 1;
+            all.whole += 1;
         }
-        return Ok((taken, left));
+        all.of_next = left;
+        break;
     }
-    Ok((taken, 0))
+    Ok(all)
 }

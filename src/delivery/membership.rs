@@ -37,12 +37,12 @@ pub(crate) struct Membership {
 
 impl Membership {
     /// Makes a newcomer active, under the next UID (§2.3.1.2).
-    pub(crate) fn join(&self, socket: Box<dyn Socket>) -> Arc<Outbox> {
+    pub(crate) fn join(&self, socket: Arc<dyn Socket>) -> Arc<Outbox> {
         self.room.join(|uid| Outbox::new(uid, socket, Arc::clone(&self.backlog)))
     }
 
     /// The same for one of which it is not known yet what it speaks: what is for it is held.
-    pub(crate) fn join_held(&self, socket: Box<dyn Socket>) -> Arc<Outbox> {
+    pub(crate) fn join_held(&self, socket: Arc<dyn Socket>) -> Arc<Outbox> {
         self.room.join(|uid| Outbox::new(uid, socket, Arc::clone(&self.backlog)).held())
     }
 

@@ -71,7 +71,7 @@ impl Chunk {
 #[derive(Debug)]
 pub struct Outbox {
     uid: Uid,
-    socket: Box<dyn Socket>,
+    socket: Arc<dyn Socket>,
     /// What waits for all clients together.
     backlog: Arc<Backlog>,
     pub(super) way: WayCell,
@@ -115,7 +115,7 @@ struct State {
 
 impl Outbox {
     /// The outgoing side of client `uid`.
-    pub(crate) fn new(uid: Uid, socket: Box<dyn Socket>, backlog: Arc<Backlog>) -> Outbox {
+    pub(crate) fn new(uid: Uid, socket: Arc<dyn Socket>, backlog: Arc<Backlog>) -> Outbox {
         Outbox {
             uid,
             socket,

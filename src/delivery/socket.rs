@@ -2,7 +2,7 @@
 //!
 //! Everything that writes to a client goes through [`Socket`]: so the room, the queues and the
 //! flusher do not know what a client is connected by, and are tested without a listener. The real one
-//! is [`TcpSocket`]; tests have one in memory (`memory`).
+//! is a [`Connection`]; tests have one in memory (`memory`).
 
 #[cfg(test)]
 pub(crate) mod memory;
@@ -88,7 +88,7 @@ pub(crate) struct Origin {
     pub(crate) since: Instant,
 }
 
-/// A client's connection, and the place that it takes: given back once the connection is closed.
+/// A client's TCP connection, and the place that it takes: given back once the connection is closed.
 #[derive(Debug)]
 pub(crate) struct Connection {
     // In this order: the connection is closed first.
@@ -120,23 +120,9 @@ impl Connection {
     }
 }
 
-/// A client's TCP connection.
-#[derive(Debug)]
-pub(crate) struct TcpSocket(Arc<Connection>);
-
-impl TcpSocket {
-    pub(crate) fn new(connection: Arc<Connection>) -> TcpSocket {
-        TcpSocket(connection)
-    }
-
-    fn stream(&self) -> &TcpStream {
-        &self.0.stream
-    }
-}
-
-impl Socket for TcpSocket {
+impl Socket for Connection {
     fn send(&self, slices: &[IoSlice<'_>], wait: Wait, more: bool) -> Result<usize, Cause> {
-        send(self.stream(), slices, wait, more)
+        send(&self.stream, slices, wait, more)
     }
 
     fn send_file(
@@ -153,7 +139,7 @@ impl Socket for TcpSocket {
             *offset += self.send(&[IoSlice::new(&part)], wait, false)? as u64;
             return Ok(());
         }
-        match sendfile(self.stream(), file, Some(offset), len) {
+        match sendfile(&self.stream, file, Some(offset), len) {
             // The file is shorter than its response's header has said: somebody cut it.
             Ok(0) => Err(Cause::ServerFailed),
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
@@ -162,16 +148,16 @@ impl Socket for TcpSocket {
     }
 
     fn stats(&self, tcp_info: &TcpInfo) -> Option<SocketStats> {
-        tcp_info.ask(self.stream())
+        tcp_info.ask(&self.stream)
     }
 
     fn find_loss(&self) -> Option<Cause> {
-        let mut polled = [PollFd::new(self.stream(), PollFlags::empty())];
+        let mut polled = [PollFd::new(&self.stream, PollFlags::empty())];
         let found = poll(&mut polled, Some(&AT_ONCE));
         if !matches!(found, Ok(1)) {
             return None;
         }
-        Some(match self.stream().take_error() {
+        Some(match self.stream.take_error() {
             Ok(Some(error)) => cause_of(&error),
             // The session was told of the error first.
             Ok(None) | Err(_) => Cause::Reset,
@@ -180,21 +166,21 @@ impl Socket for TcpSocket {
 
     fn end_input(&self) {
         // Fails on a connection that is gone: its session sees the end anyway.
-        let _ = self.stream().shutdown(Shutdown::Read);
+        let _ = self.stream.shutdown(Shutdown::Read);
     }
 
     fn reset(&self) {
         // Both fail on a connection that is gone already, which is as good.
-        let _ = SockRef::from(self.stream()).set_linger(Some(Duration::ZERO));
-        let _ = self.stream().shutdown(Shutdown::Both);
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        let _ = self.stream.shutdown(Shutdown::Both);
     }
 
     fn origin(&self) -> Option<Origin> {
-        Some(self.0.origin)
+        Some(self.origin)
     }
 
     fn writable(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.stream().as_fd())
+        Some(self.stream.as_fd())
     }
 }
 

@@ -11,13 +11,14 @@ use socket2::SockRef;
 
 use super::backpressure::ChatCost;
 use super::outbox::Outbox;
+use super::socket::Connection;
 use super::socket::memory::MemorySocket;
-use super::socket::{Connection, TcpSocket};
 use super::*;
 use crate::admission::Admission;
 use crate::ids::{MessageId, Uid};
 use crate::reason::{Cause, RoomError};
 use crate::room::{Added, ChatToAdd};
+use crate::supervisor::tests::assert_ends_process;
 use crate::web::websocket::FrameHeader;
 use crate::wire::{Content, Inherited, MessageType};
 
@@ -43,7 +44,7 @@ fn join(delivery: &Delivery) -> (Arc<Outbox>, TcpStream) {
     let slot = admission.take_slot([127, 0, 0, 1].into(), Duration::ZERO).unwrap();
     let (stream, address) = listener.accept().unwrap();
     let connection = Connection::new(stream, slot, address);
-    (delivery.membership().join(Box::new(TcpSocket::new(connection))), peer.into())
+    (delivery.membership().join(connection), peer.into())
 }
 
 fn say(delivery: &Delivery, sender: &Arc<Outbox>, to: Option<Uid>, text: &str, id: u64) {
@@ -291,7 +292,7 @@ fn where_no_thread_is_left_the_spare_one_writes_for_all_in_turn() {
 
 /// A client in memory that has joined.
 fn join_in_memory(delivery: &Delivery, socket: &MemorySocket) -> Arc<Outbox> {
-    delivery.membership().join(Box::new(socket.clone()))
+    delivery.membership().join(Arc::new(socket.clone()))
 }
 
 fn text_of(socket: &MemorySocket) -> String {
@@ -333,6 +334,59 @@ fn a_writer_that_panics_takes_its_client_out_with_a_cause() {
     receiver.wait_drained();
     assert!(receiver.is_lost());
     assert_eq!(delivery.room().cause_of(receiver.uid()), Some(Cause::ServerFailed));
+}
+
+#[test]
+fn a_flusher_that_panics_ends_the_process() {
+    // A batch that was delivered in part is no state to go on from: its bytes may never be offered
+    // again.
+    let name = "delivery::tests::a_flusher_that_panics_ends_the_process";
+    assert_ends_process(name, name, || {
+        let delivery = delivery(1 << 20, DEADLINE);
+        let sockets: [MemorySocket; 2] = Default::default();
+        let [sender, _receiver] = [0, 1].map(|nth| join_in_memory(&delivery, &sockets[nth]));
+        say(&delivery, &sender, None, "to all", 1);
+        sockets[1].panic_next();
+        delivery.flush_or_delegate();
+    });
+}
+
+#[test]
+fn the_spare_writer_that_panics_ends_the_process() {
+    // It may write for everybody.
+    let name = "delivery::tests::the_spare_writer_that_panics_ends_the_process";
+    assert_ends_process(name, "writer", || {
+        let limits = Limits {
+            queue: 1 << 20,
+            queue_total: usize::MAX,
+            text: 65_536,
+            stall_timeout: DEADLINE,
+            history: 0,
+        };
+        let delivery = Delivery::start(limits, Threads::new(0)).unwrap();
+        let sockets = [MemorySocket::default(), MemorySocket::with_capacity(10)];
+        let [sender, receiver] = [0, 1].map(|nth| join_in_memory(&delivery, &sockets[nth]));
+        say(&delivery, &sender, Some(receiver.uid()), "more than fits", 1);
+        delivery.flush_blocking();
+        sockets[1].panic_next();
+        receiver.wait_drained();
+    });
+}
+
+#[test]
+fn the_stall_watch_that_panics_ends_the_process() {
+    // Else no reader that has stopped would ever be found.
+    let name = "delivery::tests::the_stall_watch_that_panics_ends_the_process";
+    assert_ends_process(name, "stall-watch", || {
+        let delivery = delivery(1 << 20, Duration::from_millis(100));
+        let socket = MemorySocket::with_capacity(1000);
+        let [sender, receiver] =
+            [&MemorySocket::default(), &socket].map(|socket| join_in_memory(&delivery, socket));
+        say(&delivery, &sender, Some(receiver.uid()), "it fits and is not read", 1);
+        delivery.flush_blocking();
+        socket.panic_next();
+        std::thread::park_timeout(DEADLINE);
+    });
 }
 
 #[test]
@@ -382,7 +436,7 @@ fn tiny_texts_count_with_what_they_cost_to_keep() {
 
 /// A newcomer in memory of which it is not known yet what it speaks.
 fn join_held(delivery: &Delivery, socket: &MemorySocket) -> Arc<Outbox> {
-    delivery.membership().join_held(Box::new(socket.clone()))
+    delivery.membership().join_held(Arc::new(socket.clone()))
 }
 
 #[test]

@@ -285,6 +285,10 @@ fn each_error_of_the_room_and_of_the_stage_has_its_words() {
             "the file came too slowly, and made room for others that were shared at the same time; \
              share it again",
         ),
+        (
+            S::TooManyOpen.into(),
+            "too many files are being shared and fetched at the moment; try again later",
+        ),
         (S::StoreFailed.into(), "the server could not store the file; nothing was relayed"),
         (S::FetchFailed.into(), "the server could not read the file; try again later"),
         (MessageError::Repeated { field: Field::To }.into(), "To is repeated: give it once"),
@@ -436,6 +440,7 @@ fn every_variant_has_a_row(reason: &Fatal, refusal: &Refusal, cause: Cause) {
             | StageError::LargerThanStage { .. }
             | StageError::Busy
             | StageError::ShareTooSlow
+            | StageError::TooManyOpen
             | StageError::StoreFailed
             | StageError::FetchFailed,
         ) => {}

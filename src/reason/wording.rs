@@ -328,6 +328,9 @@ impl fmt::Display for StageError {
                 "the file came too slowly, and made room for others that were shared at the same \
                  time; share it again",
             ),
+            StageError::TooManyOpen => f.write_str(
+                "too many files are being shared and fetched at the moment; try again later",
+            ),
             StageError::StoreFailed => {
                 f.write_str("the server could not store the file; nothing was relayed")
             }

@@ -5,17 +5,19 @@
 //! alone is an [`Entry`] with its [`Place`] in that order, so that a client's own view can be put
 //! together: the public relays but its own, with its private relays and responses where they belong.
 //!
-//! [`Batch::deliver`] is the only traversal: what takes the bytes is a [`Sink`]. Pure bookkeeping: no
-//! lock, no socket, no thread.
+//! [`Batch::deliver`] is the only traversal: what takes the bytes is a [`Sink`]. Which bytes a client
+//! gets is in `view`. Pure bookkeeping: no lock, no socket, no thread.
+
+mod view;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+pub(crate) use self::view::Segment;
 use super::Roster;
 use crate::delivery::outbox::Outbox;
 use crate::ids::{FileId, Uid};
 use crate::stage::Fetch;
-use crate::web::websocket::FrameHeader;
 use crate::wire::{Extra, Inherited, Notice, Relay, Response, Status};
 
 /// In which form a client gets relays.
@@ -98,23 +100,6 @@ enum EntryKind {
     File { file: Arc<Fetch>, len: u64 },
 }
 
-/// Which bytes go to a client, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Segment {
-    /// A part of the public buffer of a form.
-    Public(Form, Range<usize>),
-    /// A part of the private buffer.
-    Private(Range<usize>),
-    /// A part of the buffer of responses that were encoded late.
-    Late(Range<usize>),
-    /// A control frame: a part of the private buffer that is in no frame.
-    Control(Range<usize>),
-    /// The header of a frame around the segments behind it, up to a control frame or the end.
-    Frame(FrameHeader),
-    /// The entry with this index is a file.
-    File(usize),
-}
-
 /// What takes a batch.
 pub(crate) trait Sink {
     /// Takes all that a client gets, in order.
@@ -154,48 +139,6 @@ impl Batch {
         match form {
             Form::Plain => &self.plain,
             Form::Extended => &self.extended,
-        }
-    }
-
-    /// The bytes of a segment; `None` for a file.
-    pub(crate) fn bytes<'a>(&'a self, segment: &'a Segment) -> Option<&'a [u8]> {
-        match segment {
-            Segment::Public(form, range) => Some(&self.public(*form)[range.clone()]),
-            Segment::Private(range) | Segment::Control(range) => Some(&self.private[range.clone()]),
-            Segment::Frame(header) => Some(header.as_ref()),
-            Segment::Late(range) => Some(&self.late[range.clone()]),
-            Segment::File(_) => None,
-        }
-    }
-
-    /// How many bytes these segments have, files aside.
-    pub(crate) fn bytes_of(&self, segments: &[Segment]) -> u64 {
-        let len = |segment| self.bytes(segment).map_or(0, <[u8]>::len) as u64;
-        segments.iter().map(len).sum()
-    }
-
-    /// The file of a segment, and how long it is.
-    pub(crate) fn file(&self, segment: &Segment) -> Option<(&Arc<Fetch>, u64)> {
-        let Segment::File(index) = segment else { return None };
-        match &self.entries[*index].kind {
-            EntryKind::File { file, len } => Some((file, *len)),
-            _ => None,
-        }
-    }
-
-    /// Puts a header in front of all that goes out as data, in as few frames as possible.
-    pub(crate) fn frame(&self, segments: &[Segment], framed: &mut Vec<Segment>) {
-        framed.clear();
-        let is_control = |segment: &Segment| matches!(segment, Segment::Control(_));
-        for run in segments.chunk_by(|a, b| !is_control(a) && !is_control(b)) {
-            let len_of = |segment| match self.file(segment) {
-                Some((_, len)) => len,
-                None => self.bytes(segment).map_or(0, |bytes| bytes.len() as u64),
-            };
-            if !run.iter().any(is_control) {
-                framed.push(Segment::Frame(FrameHeader::binary(run.iter().map(len_of).sum())));
-            }
-            framed.extend_from_slice(run);
         }
     }
 
@@ -280,26 +223,17 @@ impl Batch {
         self.push(outbox, EntryKind::File { file, len });
     }
 
-    /// Adds a public relay as the draft has it.
-    pub(crate) fn add_public(&mut self, relay: &Relay<'_>) {
-        relay.encode(&mut self.plain);
+    /// Adds a public relay as the draft has it. Returns its bytes, and where in them the fields of the
+    /// extended form would stand.
+    pub(crate) fn add_public(&mut self, relay: &Relay<'_>) -> (&[u8], usize) {
+        let start = self.plain.len();
+        let place = relay.encode(&mut self.plain);
+        (&self.plain[start..], place)
     }
 
-    /// Encodes a public relay in the extended form, and gives the bytes to `keep`. They stay in the
-    /// batch where somebody gets that form: `is_wanted`.
-    pub(crate) fn add_extended(
-        &mut self,
-        relay: &Relay<'_>,
-        extra: &Extra<'_>,
-        is_wanted: bool,
-        keep: impl FnOnce(&[u8]),
-    ) {
-        let start = self.extended.len();
+    /// Adds the same relay for those who get the extended form.
+    pub(crate) fn add_extended(&mut self, relay: &Relay<'_>, extra: &Extra<'_>) {
         relay.encode_extended(extra, &mut self.extended);
-        keep(&self.extended[start..]);
-        if !is_wanted {
-            self.extended.truncate(start);
-        }
     }
 
     /// Adds the response to a chat that begins at `start`, for its sender.
@@ -419,91 +353,6 @@ impl Batch {
             start = range.end;
             range
         })
-    }
-
-    /// What one client gets: the public buffer but its own chats, and its entries in between.
-    ///
-    /// `is_active`: whether the client is active behind the batch; one that is not, and has not left
-    /// within it, gets its entries alone. `late` is given each response that is to be encoded now,
-    /// and appends it to the late buffer, whose range it returns.
-    fn view(
-        &self,
-        group: Range<usize>,
-        is_active: bool,
-        segments: &mut Vec<Segment>,
-        mut late: impl FnMut(&EntryKind) -> Range<usize>,
-    ) {
-        segments.clear();
-        let entries = &self.entries[group.clone()];
-        let left = entries.iter().find(|entry| matches!(entry.kind, EntryKind::Left));
-        let all = if is_active { self.place() } else { Place::default() };
-        let end = left.map_or(all, |entry| entry.place);
-        let mut next = Place::default();
-        for (index, entry) in group.zip(entries) {
-            let until = |until: Place| {
-                let offset = |place: Place| place.offset(entry.form).min(end.offset(entry.form));
-                Segment::Public(entry.form, offset(next)..offset(until))
-            };
-            match &entry.kind {
-                EntryKind::Joined => {}
-                EntryKind::Left => continue,
-                EntryKind::Extended => push(segments, until(entry.place)),
-                EntryKind::OwnNotice { start } => push(segments, until(*start)),
-                EntryKind::Bytes(range) => {
-                    push(segments, until(entry.place));
-                    push(segments, Segment::Private(range.clone()));
-                }
-                EntryKind::Control(range) => {
-                    push(segments, until(entry.place));
-                    segments.push(Segment::Control(range.clone()));
-                }
-                EntryKind::ChatResponse { start, .. } => {
-                    push(segments, until(*start));
-                    push(segments, Segment::Late(late(&entry.kind)));
-                }
-                EntryKind::File { .. } => {
-                    push(segments, until(entry.place));
-                    segments.push(Segment::File(index));
-                }
-            }
-            next = entry.place;
-        }
-        let form = form_behind(entries);
-        let end = end.offset(form);
-        push(segments, Segment::Public(form, next.offset(form).min(end)..end));
-    }
-}
-
-/// The form that a client gets behind its entries.
-fn form_behind(entries: &[Entry]) -> Form {
-    match entries.last() {
-        Some(Entry { kind: EntryKind::Extended, .. }) => Form::Extended,
-        Some(entry) => entry.form,
-        None => Form::Plain,
-    }
-}
-
-/// Appends a segment, joined with the one before it where they meet: fewer slices a system call.
-fn push(segments: &mut Vec<Segment>, segment: Segment) {
-    let (Segment::Public(_, new) | Segment::Private(new) | Segment::Late(new)) = &segment else {
-        return segments.push(segment);
-    };
-    if new.is_empty() {
-        return;
-    }
-    match (segments.last_mut(), &segment) {
-        (Some(Segment::Public(form, last)), Segment::Public(same, _))
-            if form == same && last.end == new.start =>
-        {
-            last.end = new.end;
-        }
-        (Some(Segment::Private(last)), Segment::Private(_))
-        | (Some(Segment::Late(last)), Segment::Late(_))
-            if last.end == new.start =>
-        {
-            last.end = new.end;
-        }
-        _ => segments.push(segment),
     }
 }
 

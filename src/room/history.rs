@@ -1,13 +1,15 @@
 //! The last public messages, for those who come later (E3), and the clock of the room.
 //!
-//! Kept in memory alone, as they were relayed in the extended form. A message costs the same however
-//! many are kept: it goes in at one end, and what is too much goes out at the other.
+//! Kept in memory alone, as they were relayed, and put into the extended form only for those who ask.
+//! A message costs the same however many are kept: it goes in at one end, and what is too much goes
+//! out at the other.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::wire::Timestamp;
+use crate::text::FileName;
+use crate::wire::{Extra, Timestamp};
 
 /// The most bytes that are kept together, as encoded.
 pub const HISTORY_BYTES: usize = 1 << 20;
@@ -22,11 +24,33 @@ pub(super) struct History {
     kept: VecDeque<Kept>,
 }
 
-#[derive(Debug)]
-struct Kept {
+/// A public message that is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
     sequence: u64,
-    /// The relay, a text's body included.
-    encoded: Arc<[u8]>,
+    time: Timestamp,
+    file_name: Option<FileName>,
+    /// The relay as the draft has it, a text's body included.
+    relay: Arc<[u8]>,
+    /// Where in that the fields of the extended form stand.
+    place: usize,
+}
+
+impl Kept {
+    fn extra(&self) -> Extra<'_> {
+        let file_name = self.file_name.as_ref();
+        Extra { file_name, sequence: Some(self.sequence), time: self.time }
+    }
+
+    /// How many bytes it has in the extended form.
+    pub(crate) fn len(&self) -> usize {
+        self.relay.len() + self.extra().encoded_len()
+    }
+
+    /// Appends the relay to `out` in the extended form.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        self.extra().insert(&self.relay, self.place, out);
+    }
 }
 
 impl History {
@@ -40,27 +64,30 @@ impl History {
         self.limit > 0
     }
 
-    /// Keeps a relay, if it is on. One that is larger than all that may be kept leaves nothing:
-    /// what is answered never has a hole.
-    pub(super) fn keep(&mut self, sequence: u64, encoded: &[u8]) {
+    /// Keeps a relay, if it is on: as it was `encoded`, with the `place` of what it has `extra`. One
+    /// that is larger than all that may be kept leaves nothing: what is answered never has a hole.
+    pub(super) fn keep(&mut self, sequence: u64, encoded: &[u8], place: usize, extra: &Extra<'_>) {
         if !self.is_on() {
             return;
         }
-        self.bytes += encoded.len();
-        self.kept.push_back(Kept { sequence, encoded: encoded.into() });
+        let file_name = extra.file_name.cloned();
+        let relay = encoded.into();
+        let kept = Kept { sequence, time: extra.time, file_name, relay, place };
+        self.bytes += kept.len();
+        self.kept.push_back(kept);
         while self.bytes > HISTORY_BYTES || self.kept.len() > self.limit {
             let Some(oldest) = self.kept.pop_front() else { break };
-            self.bytes -= oldest.encoded.len();
+            self.bytes -= oldest.len();
         }
     }
 
     /// The last `count` messages up to the one with the number `until`, without those up to `after`.
-    pub(super) fn last(&self, count: u64, after: u64, until: u64) -> Vec<Arc<[u8]>> {
+    pub(super) fn last(&self, count: u64, after: u64, until: u64) -> Vec<Kept> {
         let index_behind = |sequence| self.kept.partition_point(|kept| kept.sequence <= sequence);
         let end = index_behind(until);
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let start = end.saturating_sub(count).max(index_behind(after)).min(end);
-        self.kept.range(start..end).map(|kept| Arc::clone(&kept.encoded)).collect()
+        self.kept.range(start..end).cloned().collect()
     }
 }
 
@@ -86,18 +113,30 @@ impl Clock {
 mod tests {
     use super::*;
 
-    fn texts(kept: Vec<Arc<[u8]>>) -> Vec<String> {
-        kept.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+    /// How many bytes the fields of the extended form have, with a `Sequence` of four digits.
+    const EXTRA_BYTES: usize = "Sequence 1234\r\nTime 1970-01-01T00:00:00.000Z\r\n".len();
+
+    fn keep(history: &mut History, sequence: u64, encoded: &[u8]) {
+        let time = Timestamp::from_millis(0);
+        history.keep(
+            sequence,
+            encoded,
+            0,
+            &Extra { file_name: None, sequence: Some(sequence), time },
+        );
     }
 
     #[test]
     fn the_last_messages_are_kept_and_a_part_of_them_is_found() {
         // E3: the last N, said before the asker connected, with `after K` those above K.
         let mut history = History::new(4);
-        for sequence in 1..=6 {
-            history.keep(sequence, sequence.to_string().as_bytes());
-        }
-        let found = |count, after, until| texts(history.last(count, after, until)).concat();
+        (1..=6).for_each(|sequence| keep(&mut history, sequence, sequence.to_string().as_bytes()));
+        let found = |count, after, until| {
+            let kept = history.last(count, after, until);
+            kept.iter()
+                .map(|kept| String::from_utf8_lossy(&kept.relay).into_owned())
+                .collect::<String>()
+        };
         assert_eq!(found(100, 0, 6), "3456");
         assert_eq!(found(2, 0, 6), "56");
         assert_eq!(found(2, 0, 5), "45");
@@ -113,19 +152,22 @@ mod tests {
     #[test]
     fn no_more_bytes_are_kept_than_may_be() {
         // E3: at most 1 MiB together, as encoded in the extended form.
+        let kib = [b'x'; 1024 - EXTRA_BYTES];
         let mut history = History::new(1000);
-        let kib = [b'x'; 1024];
-        (1..=1024).for_each(|sequence| history.keep(sequence, &kib));
+        (1000..2024).for_each(|sequence| keep(&mut history, sequence, &kib));
         assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 1000);
         let mut history = History::new(2000);
-        (1..=1025).for_each(|sequence| history.keep(sequence, &kib));
-        assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 1024);
-        history.keep(1026, &[b'x'; 1025]);
+        (1000..2025).for_each(|sequence| keep(&mut history, sequence, &kib));
+        let kept = history.last(u64::MAX, 0, u64::MAX);
+        let mut encoded = Vec::new();
+        kept.iter().for_each(|kept| kept.encode(&mut encoded));
+        assert_eq!((kept.len(), encoded.len()), (1024, HISTORY_BYTES));
+        keep(&mut history, 2026, &[b'x'; 1025 - EXTRA_BYTES]);
         assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 1023);
         // The last messages, and none of them: no older ones in its place.
-        history.keep(1027, &vec![b'x'; HISTORY_BYTES + 1]);
+        keep(&mut history, 2027, &vec![b'x'; HISTORY_BYTES + 1 - EXTRA_BYTES]);
         assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 0);
-        history.keep(1028, &vec![b'x'; HISTORY_BYTES]);
+        keep(&mut history, 2028, &vec![b'x'; HISTORY_BYTES - EXTRA_BYTES]);
         assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 1);
     }
 
@@ -133,7 +175,7 @@ mod tests {
     fn a_history_that_is_off_keeps_nothing() {
         // E3: `--history 0` keeps nothing.
         let mut history = History::new(0);
-        history.keep(1, b"text");
+        keep(&mut history, 1, b"text");
         assert!(!history.is_on() && history.kept.is_empty());
     }
 

@@ -10,14 +10,14 @@ use crate::delivery::backlog::Backlog;
 use crate::delivery::socket::memory::MemorySocket;
 use crate::ids::MessageId;
 use crate::text::Charset;
-use crate::wire::{MessageType, Response, Status, Timestamp};
+use crate::wire::{Extra, MessageType, Notice, Response, Status, Timestamp};
 
 fn join(room: &Room) -> Arc<Outbox> {
     room.join(outbox)
 }
 
 fn outbox(uid: Uid) -> Outbox {
-    Outbox::new(uid, Box::new(MemorySocket::default()), Backlog::new(usize::MAX))
+    Outbox::new(uid, Arc::new(MemorySocket::default()), Backlog::new(usize::MAX))
 }
 
 fn inherited(id: u64) -> Inherited {
@@ -125,10 +125,12 @@ impl SimpleRoom {
             content: Content::Text(text.as_bytes()),
         };
         let sequence = to.is_none().then_some(self.sequence);
+        let extra = Extra { file_name: None, sequence, time: no_time() };
         match form {
-            Form::Plain => relay.encode(&mut out),
-            Form::Extended => relay
-                .encode_extended(&Extra { file_name: None, sequence, time: no_time() }, &mut out),
+            Form::Plain => {
+                relay.encode(&mut out);
+            }
+            Form::Extended => relay.encode_extended(&extra, &mut out),
         }
         out
     }
@@ -296,7 +298,12 @@ fn happen(event: Event, number: u64, room: &Room, simple: &mut SimpleRoom, got: 
                 && simple.members[index].is_active
             {
                 let history = room.history(asker.uid(), count, after).expect("it is on");
-                let history: Vec<_> = history.iter().map(|said| without_times(said)).collect();
+                let encoded = |kept: &Kept| {
+                    let mut out = Vec::new();
+                    kept.encode(&mut out);
+                    without_times(&out)
+                };
+                let history: Vec<_> = history.iter().map(encoded).collect();
                 let expected = simple.history(index, count, after);
                 let expected: Vec<_> = expected.iter().map(|said| without_times(said)).collect();
                 assert_eq!(history, expected, "history {count} after {after}");

@@ -11,7 +11,7 @@ use log::{debug, error, warn};
 use super::refuse::{self, Reason, Refuser};
 use crate::admission::ClientSlot;
 use crate::delivery::outbox::Outbox;
-use crate::delivery::socket::{Connection, TcpSocket};
+use crate::delivery::socket::Connection;
 use crate::limits::{Permit, STACK_BYTES};
 use crate::logging::LogThrottle;
 use crate::reason::{AdmissionError, Cause};
@@ -120,7 +120,7 @@ impl Acceptor {
         let host = peer.ip().to_canonical();
         let connection = Connection::new(stream, slot, peer);
         // Here and not in the client's own thread, so that UIDs follow the order of connecting.
-        let socket = Box::new(TcpSocket::new(Arc::clone(&connection)));
+        let socket = Arc::clone(&connection);
         let membership = service.delivery.membership();
         let outbox =
             if service.config.web { membership.join_held(socket) } else { membership.join(socket) };

@@ -212,6 +212,8 @@ impl Look {
 
     /// Takes what has come; what it is, once that is known.
     fn take(&mut self, bytes: &[u8]) -> Option<Dialect> {
+        #[cfg(test)]
+        supervisor::panic_if_injected(bytes);
         let room = METHOD.len() - self.start.len();
         self.start.extend_from_slice(&bytes[..room.min(bytes.len())]);
         self.line.feed(bytes)

@@ -73,10 +73,8 @@ impl<'a> Session<'a> {
         inherited: Inherited,
         body_len: u64,
     ) -> Result<Result<Arrival<'a>, StageError>, Ending> {
-        if self.input.connected().unflushed {
-            // The disk may take its time, and the stage may have no room for a while.
-            self.flush_now();
-        }
+        // The disk may take its time, and the stage may have no room for a while.
+        self.flush_before_waiting();
         let mut arrival = self.service.stage.begin(to);
         let mut buffer = Vec::new();
         let mut missing = body_len;
@@ -120,7 +118,8 @@ impl<'a> Session<'a> {
             self.flush_now();
         }
         self.outbox.begin_file();
-        let fetched = self.service.stage.fetch(id, self.outbox.uid(), self.disconnect_later());
+        let (stage, asker, end) = (&self.service.stage, self.outbox.uid(), self.disconnect_later());
+        let fetched = stage.fetch(id, asker, end, || self.flush_before_waiting());
         let is_streamed = fetched.as_ref().is_ok_and(|(staged, _)| self.is_streamed(staged.len));
         if !is_streamed {
             self.outbox.end_file();

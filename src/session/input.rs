@@ -191,13 +191,14 @@ impl Read for Connected<'_> {
 
 impl BufRead for Connected<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.flush_before_waiting();
-        if self.is_over() {
-            return Ok(&[]);
+        if self.reader.buffer().is_empty() {
+            self.flush_before_waiting();
+            if self.is_over() {
+                return Ok(&[]);
+            }
+            self.reader.fill_buf()?;
+            self.count(0, 0);
         }
-        let before = self.buffered().len();
-        self.reader.fill_buf()?;
-        self.count(before, 0);
         Ok(self.reader.buffer())
     }
 
@@ -210,6 +211,13 @@ impl Session<'_> {
     /// Reads the whole of a body, which is known to be short enough to be held.
     pub(super) fn read_body(&mut self, body_len: u64, inherited: Inherited) -> Result<(), Ending> {
         self.body.clear();
+        if let Some(body) =
+            usize::try_from(body_len).ok().and_then(|len| self.input.buffered().get(..len))
+        {
+            self.body.extend_from_slice(body);
+            self.input.consume(self.body.len());
+            return Ok(());
+        }
         // Grows with what comes, never by what is declared.
         let read = (&mut self.input).take(body_len).read_to_end(&mut self.body);
         match read {

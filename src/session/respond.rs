@@ -76,17 +76,10 @@ impl Session<'_> {
         self.add(|room, may_add| room.respond(outbox, file, &encode, may_add));
     }
 
-    /// Adds what `add` does, which is called again after a flush where it is not to be added yet:
-    /// it passes to the room what says so.
+    /// Adds what `add` does, as [`Delivery::add`](crate::delivery::Delivery::add) takes it.
     pub(super) fn add(&mut self, add: impl Fn(&Room, &dyn Fn(usize) -> bool) -> Added) {
-        let delivery = &self.service.delivery;
-        let may_add = |unflushed| delivery.has_room_for(unflushed, 0);
-        loop {
-            match add(delivery.room(), &may_add) {
-                Added::Unflushed(unflushed) => return self.flush_soon(unflushed),
-                Added::NotNow => self.flush_now(),
-                Added::Never => return,
-            }
+        if let Some(unflushed) = self.service.delivery.add(add) {
+            self.flush_soon(unflushed);
         }
     }
 
@@ -95,6 +88,13 @@ impl Session<'_> {
     pub(super) fn flush_soon(&mut self, unflushed: usize) {
         self.input.connected().unflushed = true;
         if unflushed >= self.service.delivery.batch_limit() {
+            self.flush_now();
+        }
+    }
+
+    /// Flushes what this session has added: nothing may be held back while it waits.
+    pub(super) fn flush_before_waiting(&mut self) {
+        if self.input.connected().unflushed {
             self.flush_now();
         }
     }

@@ -25,15 +25,12 @@ use std::time::Duration;
 use rustix::fs::{CWD, RenameFlags, XattrFlags, fsetxattr, renameat_with};
 
 use super::ledger::{Discard, Entry, Room};
-use super::{Stage, StagedFile, names};
+use super::open_files::Place;
+use super::{Stage, StagedFile, WAIT_LIMIT, names};
 use crate::ids::{FileId, Uid};
 use crate::reason::StageError;
 use crate::sync::Instant;
 use crate::text::{Extension, FileName};
-
-/// How long a share waits for room at the most, beside some ticks: the person who shares it waits for
-/// an answer. Where the stall timeout is shorter, others are known by then to be too slow.
-const WAIT_LIMIT: Duration = Duration::from_secs(2);
 
 /// A directory of so many entries is read for every file that is staged. A larger one is read for a
 /// tenth of the time at the most, so that to share empty files costs nobody a processor: what others
@@ -94,14 +91,22 @@ pub struct Arrival<'a> {
     len: u64,
     to: Option<Uid>,
     is_staged: bool,
+    /// Dropped last: it is free once the file is closed.
+    _place: Place,
 }
 
 impl<'a> Arrival<'a> {
-    pub(super) fn new(stage: &'a Stage, number: u64, file: File, to: Option<Uid>) -> Arrival<'a> {
+    pub(super) fn new(
+        stage: &'a Stage,
+        number: u64,
+        file: File,
+        to: Option<Uid>,
+        place: Place,
+    ) -> Arrival<'a> {
         let file = Arc::new(file);
         let now = Instant::now();
         stage.shared.ledger.lock().begin_share(number, Arc::clone(&file), now);
-        Arrival { stage, number, file, len: 0, to, is_staged: false }
+        Arrival { stage, number, file, len: 0, to, is_staged: false, _place: place }
     }
 
     /// Writes the next bytes. Waits for room where there is none, for about two seconds: others that
@@ -142,6 +147,7 @@ impl<'a> Arrival<'a> {
 
     fn wait_for_room(&self, room: Room, bytes: u64, start: Instant) -> Result<(), StageError> {
         let tick = self.stage.pace.tick();
+        // Where the stall timeout is shorter, others are known by then to be too slow.
         let limit = self.stage.pace.time.min(WAIT_LIMIT) + 2 * tick;
         let mut room = room;
         loop {

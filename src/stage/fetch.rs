@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
 
+use super::open_files::OpenFile;
 use super::{Pace, Shared};
 use crate::ids::FileId;
 use crate::sync::Instant;
@@ -14,18 +15,18 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[derive(Debug)]
 pub struct Fetch {
     /// Dropped first: what is counted is never less than what is on disk.
-    file: File,
+    open: Arc<OpenFile>,
     counted: Counted,
 }
 
 impl Fetch {
-    pub(super) fn new(file: File, counted: Counted) -> Fetch {
-        Fetch { file, counted }
+    pub(super) fn new(open: Arc<OpenFile>, counted: Counted) -> Fetch {
+        Fetch { open, counted }
     }
 
     /// The file, to be read at any offset.
     pub fn file(&self) -> &File {
-        &self.file
+        &self.open.file
     }
 
     /// Notes that so many bytes more were sent: the slowest fetch is ended where room lacks.

@@ -7,10 +7,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::fetch::Progress;
+use super::open_files::OpenFile;
 use super::{FILES_LIMIT, Pace, StagedFile, names};
 use crate::ids::{FileId, Uid};
 use crate::reason::StageError;
@@ -92,6 +93,8 @@ impl Share {
 struct Fetched {
     len: u64,
     fetches: Vec<Arc<Progress>>,
+    /// The file, as long as a fetch has it open.
+    open: Weak<OpenFile>,
     /// It is staged no longer: its bytes are counted as leaving.
     is_leaving: bool,
     /// It is still to be removed from the directory.
@@ -156,6 +159,10 @@ impl Ledger {
 
     pub(super) fn files(&self) -> impl Iterator<Item = (FileId, &Arc<StagedFile>)> {
         self.files.iter().map(|(&id, entry)| (id, &entry.staged))
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.files.len()
     }
 
     pub(super) fn find(&self, id: FileId, asker: Uid) -> Option<&Entry> {
@@ -247,6 +254,18 @@ impl Ledger {
         let fetched = self.fetched.entry(id).or_default();
         fetched.len = len;
         fetched.fetches.push(Arc::clone(progress));
+    }
+
+    /// A file that is fetched, where one who does so has it open.
+    pub(super) fn open_file(&self, id: FileId) -> Option<Arc<OpenFile>> {
+        self.fetched.get(&id)?.open.upgrade()
+    }
+
+    /// Notes that one who fetches a file has opened it.
+    pub(super) fn set_open_file(&mut self, id: FileId, open: &Arc<OpenFile>) {
+        if let Some(fetched) = self.fetched.get_mut(&id) {
+            fetched.open = Arc::downgrade(open);
+        }
     }
 
     pub(super) fn end_fetch(&mut self, id: FileId, progress: &Arc<Progress>) {

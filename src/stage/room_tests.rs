@@ -148,7 +148,7 @@ fn the_slowest_fetch_of_a_removed_file_is_ended_where_room_lacks() {
         let end = move || {
             let _ = say.send((nth, sent));
         };
-        let (_, fetch) = stage.fetch(FileId(nth), EVE, end).unwrap();
+        let (_, fetch) = stage.fetch(FileId(nth), EVE, end, || ()).unwrap();
         fetch.count_sent(sent);
         held.push(Some(fetch));
     }
@@ -177,7 +177,7 @@ fn a_share_waits_in_vain_for_a_fetch_that_does_not_end_and_is_refused() {
     let end = move || {
         counted.fetch_add(1, Ordering::Relaxed);
     };
-    let (_, held) = stage.fetch(FileId(1), EVE, end).unwrap();
+    let (_, held) = stage.fetch(FileId(1), EVE, end, || ()).unwrap();
     share(&stage, 10).unwrap();
     assert_eq!(share(&stage, 1), Err(StageError::Busy));
     assert_eq!(calls.load(Ordering::Relaxed), 1);
@@ -191,7 +191,7 @@ fn a_share_waits_in_vain_for_a_fetch_that_does_not_end_and_is_refused() {
 fn a_file_that_is_opened_while_it_is_removed_is_counted_to_its_end() {
     let stage = stage(10, LONG);
     share(&stage, 10).unwrap();
-    let (_, held) = stage.fetch(FileId(1), EVE, || ()).unwrap();
+    let (_, held) = stage.fetch(FileId(1), EVE, || (), || ()).unwrap();
     stage.remove(FileId(1));
     assert_eq!((total(&stage), on_disk(&stage)), (10, 0));
     assert_eq!(held.file().metadata().unwrap().len(), 10);
@@ -199,9 +199,9 @@ fn a_file_that_is_opened_while_it_is_removed_is_counted_to_its_end() {
     assert_eq!(total(&stage), 0);
     // One that is no longer what it was is given back once nobody fetches it.
     share(&stage, 10).unwrap();
-    let (_, held) = stage.fetch(FileId(2), EVE, || ()).unwrap();
+    let (_, held) = stage.fetch(FileId(2), EVE, || (), || ()).unwrap();
     fs::remove_file(stage.dir.join("2.bin")).unwrap();
-    assert!(stage.fetch(FileId(2), EVE, || ()).is_err());
+    assert!(stage.fetch(FileId(2), EVE, || (), || ()).is_err());
     assert_eq!(total(&stage), 10);
     drop(held);
     assert_eq!(total(&stage), 0);
@@ -234,7 +234,7 @@ fn many_share_and_fetch_at_once_and_the_bound_holds() {
             scope.spawn(move || {
                 while Instant::now() < until {
                     for (id, _) in stage.list(EVE) {
-                        if let Ok((_, fetch)) = stage.fetch(id, EVE, || ()) {
+                        if let Ok((_, fetch)) = stage.fetch(id, EVE, || (), || ()) {
                             thread::sleep(Duration::from_millis(nth as u64));
                             fetch.count_sent(1);
                         }

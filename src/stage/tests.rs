@@ -22,7 +22,7 @@ fn share(stage: &Stage, bytes: &[u8], kind: &str, to: Option<Uid>) -> Result<Fil
 }
 
 fn fetched(stage: &Stage, id: u64, asker: Uid) -> Result<Vec<u8>, StageError> {
-    let (staged, fetch) = stage.fetch(FileId(id), asker, || ())?;
+    let (staged, fetch) = stage.fetch(FileId(id), asker, || (), || ())?;
     let mut bytes = Vec::new();
     fetch.file().read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes.len() as u64, staged.len);
@@ -76,7 +76,7 @@ fn the_oldest_make_room_and_one_being_fetched_is_read_to_its_end() {
     let stage = open(None, 10).unwrap();
     share(&stage, b"aaaa", "a", None).unwrap();
     share(&stage, b"bbbb", "b", None).unwrap();
-    let (_, held) = stage.fetch(FileId(1), EVE, || ()).unwrap();
+    let (_, held) = stage.fetch(FileId(1), EVE, || (), || ()).unwrap();
     share(&stage, b"cccc", "c", None).unwrap();
     assert_eq!(fetched(&stage, 1, EVE), Err(StageError::NoSuchFile { id: FileId(1) }));
     assert_eq!(fetched(&stage, 2, EVE), Ok(b"bbbb".to_vec()));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::unicode::{self, is_invisible_without_effect};
-use super::{Charset, breaks_line, rest_of_line, turns_direction};
+use super::{Charset, EXTENSION_LIMIT, breaks_line, rest_of_line, turns_direction};
 
 /// The longest nickname, in bytes: it stands in the header of every message of its owner.
 pub const NICKNAME_LIMIT: usize = 64;
@@ -142,10 +142,7 @@ impl FileName {
         if name.len() > FILE_NAME_LIMIT {
             return Err(FileNameError::TooLong { len: name.len() });
         }
-        let refused = |&c: &char| {
-            matches!(c, '/' | '\\') || c.is_control() || breaks_line(c) || turns_direction(c)
-        };
-        match (name, name.chars().find(refused)) {
+        match (name, name.chars().find(|&c| may_not_name_a_file(c))) {
             ("", _) => Err(FileNameError::Empty),
             ("." | "..", _) => Err(FileNameError::Dots),
             (_, Some(character)) => Err(FileNameError::Character { character }),
@@ -153,10 +150,45 @@ impl FileName {
         }
     }
 
+    /// Makes a name of what a stranger says is one: what may not stand in it becomes `_`, what shows
+    /// nothing and has no effect is dropped, and what is too long is cut before its extension.
+    ///
+    /// `None` where nothing is left that could be seen, and for `.` and `..`.
+    pub fn cleaned(text: &str) -> Option<FileName> {
+        let characters: Vec<char> = text.chars().collect();
+        let cleaned = characters.iter().enumerate().filter_map(|(at, &c)| match c {
+            _ if may_not_name_a_file(c) => Some('_'),
+            _ if is_invisible_without_effect(&characters, at) => None,
+            _ => Some(c),
+        });
+        let name: String = cleaned.collect();
+        let name = cut(name.trim_matches(is_space));
+        if name.chars().all(unicode::is_blank) {
+            return None;
+        }
+        FileName::parse(name.as_bytes(), Charset::Utf8).ok()
+    }
+
     /// The name, without a directory.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Characters that separate directories, break a line, control a terminal or turn the direction of text.
+fn may_not_name_a_file(c: char) -> bool {
+    matches!(c, '/' | '\\') || c.is_control() || breaks_line(c) || turns_direction(c)
+}
+
+/// Cuts a name to [`FILE_NAME_LIMIT`], before its extension.
+fn cut(name: &str) -> String {
+    if name.len() <= FILE_NAME_LIMIT {
+        return name.to_string();
+    }
+    let dot = name.rfind('.').filter(|dot| name.len() - dot <= EXTENSION_LIMIT + 1);
+    let (stem, extension) = name.split_at(dot.unwrap_or(name.len()));
+    let stem = &stem[..stem.floor_char_boundary(FILE_NAME_LIMIT - extension.len())];
+    format!("{stem}{extension}")
 }
 
 /// White space that may stand around a nickname or a name: ASCII's, and Unicode's spaces of one line.
@@ -318,5 +350,34 @@ mod tests {
         }
         let not_ascii = FileName::parse("caf\u{e9}".as_bytes(), Charset::Ascii);
         assert_eq!(not_ascii, Err(FileNameError::NotAscii));
+    }
+
+    #[test]
+    fn what_a_stranger_calls_a_file_is_cleaned() {
+        // E4: a client never writes outside its directory, and a name can be read on a terminal.
+        let check = |text: &str, expected: Option<&str>| {
+            let got = FileName::cleaned(text);
+            assert_eq!(got.as_ref().map(FileName::as_str), expected, "{}", text.escape_unicode());
+        };
+        for good in
+            ["holiday plan.pdf", ".profile", "...", "-rf", "caf\u{e9}", "cafe\u{301}", "a*b"]
+        {
+            check(good, Some(good));
+        }
+        check("../../etc/passwd", Some(".._.._etc_passwd"));
+        check("/", Some("_"));
+        check("C:\\x.exe", Some("C:_x.exe"));
+        check("a\0b\x1b[2Jc\r\nd\u{9b}e", Some("a_b_[2Jc__d_e"));
+        check("\u{202e}fdp.exe\u{2028}", Some("_fdp.exe_"));
+        check("in\u{200b}voice\u{feff}.pdf", Some("invoice.pdf"));
+        check(" \u{3000}x\t", Some("x_"));
+        for nothing in ["", " ", ".", " .. ", "\u{200b}", "\u{3164}\u{2800}", "\u{200b}.\u{feff}."]
+        {
+            check(nothing, None);
+        }
+        check(&format!("{}.pdf", "a".repeat(300)), Some(&format!("{}.pdf", "a".repeat(196))));
+        check(&"\u{e9}".repeat(150), Some(&"\u{e9}".repeat(100)));
+        let no_extension = format!("a.{}", "b".repeat(300));
+        check(&no_extension, Some(&no_extension[..200]));
     }
 }

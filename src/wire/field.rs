@@ -152,8 +152,12 @@ impl Field {
 
     /// Reads a field's name, in any case; `None` for one that is not in the table.
     pub fn parse(name: &[u8]) -> Option<Field> {
-        let known = |row: &&Row| name.eq_ignore_ascii_case(row.name.as_bytes());
-        TABLE.iter().find(known).map(|row| row.field)
+        // Mostly as the draft spells it.
+        let is_it = |row: &&Row| {
+            let known = row.name.as_bytes();
+            known.len() == name.len() && (known == name || known.eq_ignore_ascii_case(name))
+        };
+        TABLE.iter().find(is_it).map(|row| row.field)
     }
 
     /// A bit of its own in a set of fields.

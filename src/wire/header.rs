@@ -150,6 +150,13 @@ fn read_line<R: BufRead>(
         if chunk.is_empty() {
             return if begun { Err(ReadError::Ended) } else { Ok(false) };
         }
+        if line.is_empty()
+            && let Some((whole, used)) = usual_line(chunk)
+        {
+            line.extend_from_slice(trim_end(whole));
+            input.consume(used);
+            return Ok(true);
+        }
         let end = chunk.iter().position(|&byte| byte == b'\n');
         let found = &chunk[..end.unwrap_or(chunk.len())];
         // Two more than the limit are enough to know: a CR may be half of the line ending.
@@ -182,13 +189,37 @@ fn read_line<R: BufRead>(
     }
 }
 
+/// The line that the buffer begins with, where it is there whole, not too long, and holds no control
+/// characters: nearly every one. And how many bytes it has with its line ending.
+fn usual_line(chunk: &[u8]) -> Option<(&[u8], usize)> {
+    let len = find_control(&chunk[..chunk.len().min(LINE_LIMIT + 1)])?;
+    let ending = match &chunk[len..] {
+        [b'\n', ..] => 1,
+        [b'\r', b'\n', ..] => 2,
+        _ => return None,
+    };
+    Some((&chunk[..len], len + ending))
+}
+
 /// Refuses the control characters that no header may hold, as far as they `count`.
 fn check_controls(line: &[u8], counts: impl Fn(u8) -> bool) -> Result<(), ReadError> {
-    let is_control = |byte: u8| (byte < b' ' && byte != b'\t') || byte == 0x7f;
     match line.iter().find(|&&byte| is_control(byte) && counts(byte)) {
         Some(&byte) => Err(ReadError::Refused(HeaderError::Control { byte })),
         None => Ok(()),
     }
+}
+
+/// Whether a byte is a control character other than a tab.
+fn is_control(byte: u8) -> bool {
+    (byte < b' ' && byte != b'\t') || byte == 0x7f
+}
+
+/// Where the first control character stands, the tab aside: a block at a time, as a processor can.
+fn find_control(bytes: &[u8]) -> Option<usize> {
+    let (blocks, _) = bytes.as_chunks::<16>();
+    let has_any = |block: &&[u8; 16]| block.iter().fold(false, |any, &byte| any | is_control(byte));
+    let clean = blocks.iter().take_while(|block| !has_any(block)).count() * 16;
+    bytes[clean..].iter().position(|&byte| is_control(byte)).map(|found| clean + found)
 }
 
 /// A line without the spaces and tabs at its end.

@@ -1,17 +1,19 @@
-//! What the server sends: relays, responses and notices, written for the server and read for clients (§2.2).
+//! What the server sends: relays, responses and notices, as the server writes them (§2.2). How a client
+//! reads them is in `reading`.
 //!
 //! Fields stand in the order of the draft's examples (§3), each as `Name value` and CR LF.
 
+mod reading;
+
 use std::fmt::Display;
-use std::io::BufRead;
 
 use super::client_message::Inherited;
-use super::error::{HeaderError, MessageError};
-use super::field::{Field, MessageType, Status, parse_number, push_number};
-use super::header::{self, ReadError, Rules};
+use super::field::{Field, MessageType, Status, TIMESTAMP_LEN, push_number};
 use super::timestamp::Timestamp;
-use crate::ids::{FileId, MessageId, Uid};
-use crate::text::{Excerpt, Extension, FileName, Nickname};
+use crate::ids::{FileId, Uid};
+use crate::text::{Extension, FileName, Nickname};
+
+pub use self::reading::{ServerMessage, read_server_message};
 
 /// A chat as it is relayed to its receivers (§2.2.1.1).
 #[derive(Clone, Copy, Debug)]
@@ -54,17 +56,25 @@ pub struct Extra<'a> {
 }
 
 impl Relay<'_> {
-    /// Appends the relay to `out`, the body of a text included, as the draft has it.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        self.encode_with(None, out);
+    /// Appends the relay to `out`, the body of a text included, as the draft has it. Returns where in
+    /// it the fields of the extended form would stand, for [`Extra::insert`].
+    pub fn encode(&self, out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        self.encode_head(out);
+        let place = out.len() - start;
+        self.encode_rest(out);
+        place
     }
 
     /// Appends the relay to `out` in the extended form, the body of a text included.
     pub fn encode_extended(&self, extra: &Extra<'_>, out: &mut Vec<u8>) {
-        self.encode_with(Some(extra), out);
+        self.encode_head(out);
+        extra.encode(out);
+        self.encode_rest(out);
     }
 
-    fn encode_with(&self, extra: Option<&Extra<'_>>, out: &mut Vec<u8>) {
+    /// The fields in front of those that the extended form has more.
+    fn encode_head(&self, out: &mut Vec<u8>) {
         push_text(Field::MessageType, MessageType::Chat.name(), out);
         if let Some(to) = self.to {
             push_field(Field::To, to.0, out);
@@ -76,9 +86,10 @@ impl Relay<'_> {
         if let Content::File { id, .. } = self.content {
             push_field(Field::FileId, id.0, out);
         }
-        if let Some(extra) = extra {
-            extra.encode(out);
-        }
+    }
+
+    /// The fields behind them, and the body.
+    fn encode_rest(&self, out: &mut Vec<u8>) {
         match self.content {
             Content::Text(body) => {
                 push_content("text", body.len() as u64, out);
@@ -90,6 +101,23 @@ impl Relay<'_> {
 }
 
 impl Extra<'_> {
+    /// Appends a relay in the extended form to `out`, of the one that was encoded as the draft has it,
+    /// with these fields at `place`, as [`Relay::encode`] returned it.
+    pub fn insert(&self, encoded: &[u8], place: usize, out: &mut Vec<u8>) {
+        let (head, rest) = encoded.split_at(place);
+        out.extend_from_slice(head);
+        self.encode(out);
+        out.extend_from_slice(rest);
+    }
+
+    /// How many bytes these fields have.
+    pub fn encoded_len(&self) -> usize {
+        let line = |field: Field, value_len: usize| field.name().len() + 1 + value_len + 2;
+        let file_name = self.file_name.map(|name| line(Field::FileName, name.as_str().len()));
+        let sequence = self.sequence.map(|number| line(Field::Sequence, digits(number)));
+        file_name.unwrap_or(0) + sequence.unwrap_or(0) + line(Field::Time, TIMESTAMP_LEN)
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         if let Some(file_name) = self.file_name {
             push_text(Field::FileName, file_name.as_str(), out);
@@ -97,7 +125,7 @@ impl Extra<'_> {
         if let Some(sequence) = self.sequence {
             push_field(Field::Sequence, sequence, out);
         }
-        push_text(Field::Time, &self.time.to_string(), out);
+        push_time(self.time, out);
     }
 }
 
@@ -124,7 +152,7 @@ impl Notice<'_> {
         push_text(Field::MessageType, NOTICE, out);
         push_field(Field::From, self.from.0, out);
         push_text(Field::SenderNickname, self.nickname.as_str(), out);
-        push_text(Field::Time, &self.time.to_string(), out);
+        push_time(self.time, out);
         push_content("text", body.len() as u64, out);
         out.extend_from_slice(body.as_bytes());
     }
@@ -213,17 +241,31 @@ pub fn encode_refusal(inherited: Inherited, reason: &impl Display, out: &mut Vec
 }
 
 fn push_field(field: Field, number: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(field.name().as_bytes());
-    out.push(b' ');
+    push_name(field, out);
     push_number(number, out);
     out.extend_from_slice(b"\r\n");
 }
 
 fn push_text(field: Field, value: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(field.name().as_bytes());
-    out.push(b' ');
+    push_name(field, out);
     out.extend_from_slice(value.as_bytes());
     out.extend_from_slice(b"\r\n");
+}
+
+fn push_time(time: Timestamp, out: &mut Vec<u8>) {
+    push_name(Field::Time, out);
+    out.extend_from_slice(&time.digits());
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_name(field: Field, out: &mut Vec<u8>) {
+    out.extend_from_slice(field.name().as_bytes());
+    out.push(b' ');
+}
+
+/// How many digits a number is written with.
+fn digits(number: u64) -> usize {
+    number.checked_ilog10().map_or(1, |log| log as usize + 1)
 }
 
 /// The two fields that end every header of the server, and its empty line.
@@ -231,218 +273,4 @@ fn push_content(content_type: &str, len: u64, out: &mut Vec<u8>) {
     push_text(Field::ContentType, content_type, out);
     push_field(Field::ContentLength, len, out);
     out.extend_from_slice(b"\r\n");
-}
-
-/// The header of a server message as a client reads it; a body may follow in the stream.
-///
-/// A client need not trust the server: what is text in here may hold any characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ServerMessage {
-    /// A text or a file from a client of the room (§2.2.1.1).
-    Relay {
-        /// The receiver of a private message.
-        to: Option<Uid>,
-        /// The sender.
-        from: Uid,
-        /// The sender's nickname, as the server sent it.
-        nickname: Option<String>,
-        /// Set where a file was shared: no body follows, and `len` is the file's size.
-        file_id: Option<FileId>,
-        /// The name that its sharer gave to a file, as the server sent it; extended form.
-        file_name: Option<String>,
-        /// The place of a public message in the one order of them; extended form.
-        sequence: Option<u64>,
-        /// When the server accepted it; extended form.
-        time: Option<Timestamp>,
-        /// What the text or the file is, as the server sent it.
-        content_type: String,
-        /// `Content-Length`.
-        len: u64,
-    },
-    /// Something about another client; the body says what ([`News`]).
-    Notice {
-        /// The client that it is about.
-        from: Uid,
-        /// That client's nickname, as the server sent it.
-        nickname: Option<String>,
-        /// When it happened.
-        time: Option<Timestamp>,
-        /// The length of the body in bytes, as declared.
-        len: u64,
-    },
-    /// A message of a type that is not known, to be skipped with its body.
-    Unknown {
-        /// The length of the body in bytes, as declared; 0 where nothing is.
-        len: u64,
-    },
-    /// The answer to a request (§2.2.1.2).
-    Response {
-        /// How it went.
-        status: Status,
-        /// Which request it answers.
-        inherited: Inherited,
-        /// The File-ID of a file just shared.
-        file_id: Option<FileId>,
-        /// The name of a file that is fetched, as the server sent it; extended form.
-        file_name: Option<String>,
-        /// What the body is, as the server sent it.
-        content_type: String,
-        /// The length of the body, in bytes, as declared.
-        len: u64,
-    },
-}
-
-impl ServerMessage {
-    /// How many bytes of body follow the header: a relayed file has none (§3.2.2).
-    pub fn body_len(&self) -> u64 {
-        match self {
-            ServerMessage::Relay { file_id: Some(_), .. } => 0,
-            ServerMessage::Relay { len, .. }
-            | ServerMessage::Response { len, .. }
-            | ServerMessage::Notice { len, .. }
-            | ServerMessage::Unknown { len } => *len,
-        }
-    }
-}
-
-/// The type of a message that is no response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Known(MessageType),
-    Notice,
-    Unknown,
-}
-
-impl Kind {
-    fn parse(value: &[u8]) -> Kind {
-        match MessageType::parse(value) {
-            Some(message_type) => Kind::Known(message_type),
-            None if value.eq_ignore_ascii_case(NOTICE.as_bytes()) => Kind::Notice,
-            None => Kind::Unknown,
-        }
-    }
-}
-
-#[derive(Default)]
-struct Fields {
-    status: Option<Status>,
-    kind: Option<Kind>,
-    id: Option<u64>,
-    to: Option<u64>,
-    from: Option<u64>,
-    nickname: Option<String>,
-    file_id: Option<u64>,
-    file_name: Option<String>,
-    sequence: Option<u64>,
-    time: Option<Timestamp>,
-    content_type: Option<String>,
-    len: Option<u64>,
-    bad: Option<MessageError>,
-}
-
-impl Fields {
-    fn take(&mut self, field: Field, value: &[u8]) {
-        let text = || Some(String::from_utf8_lossy(value).into_owned());
-        match field {
-            Field::Status => self.status = Status::parse(value),
-            Field::MessageType => self.kind = Some(Kind::parse(value)),
-            Field::MessageId => self.id = self.number(field, value),
-            Field::To => self.to = self.number(field, value),
-            Field::From => self.from = self.number(field, value),
-            Field::SenderNickname => self.nickname = text(),
-            Field::FileId => self.file_id = self.number(field, value),
-            Field::FileName => self.file_name = text(),
-            // Another server may mean something else by a field that the draft does not have.
-            Field::Sequence => self.sequence = parse_number(value),
-            Field::Time => self.time = Timestamp::parse(value),
-            Field::ContentType => self.content_type = text(),
-            Field::ContentLength => self.len = self.number(field, value),
-        }
-    }
-
-    fn number(&mut self, field: Field, value: &[u8]) -> Option<u64> {
-        let number = parse_number(value);
-        if number.is_none() {
-            let value = Excerpt::of(value);
-            self.bad.get_or_insert(MessageError::BadNumber { field, value });
-        }
-        number
-    }
-
-    fn finish(self, repeated: Option<Field>) -> Result<ServerMessage, MessageError> {
-        if let Some(field) = repeated {
-            return Err(MessageError::Repeated { field });
-        }
-        if let Some(bad) = self.bad {
-            return Err(bad);
-        }
-        if let Some(status) = self.status {
-            return self.response(status);
-        }
-        match self.kind {
-            Some(Kind::Known(MessageType::Chat)) => self.relay(),
-            Some(Kind::Notice) => Ok(ServerMessage::Notice {
-                from: Uid(required(self.from, Field::From)?),
-                nickname: self.nickname,
-                time: self.time,
-                len: required(self.len, Field::ContentLength)?,
-            }),
-            Some(Kind::Unknown) => Ok(ServerMessage::Unknown { len: self.len.unwrap_or(0) }),
-            Some(Kind::Known(_)) | None => Err(MessageError::Missing { field: Field::Status }),
-        }
-    }
-
-    fn response(self, status: Status) -> Result<ServerMessage, MessageError> {
-        let id = MessageId(required(self.id, Field::MessageId)?);
-        let message_type = match self.kind {
-            Some(Kind::Known(message_type)) => Some(message_type),
-            Some(Kind::Notice | Kind::Unknown) | None => None,
-        };
-        Ok(ServerMessage::Response {
-            status,
-            inherited: Inherited { message_type, id },
-            file_id: self.file_id.map(FileId),
-            file_name: self.file_name,
-            content_type: self.content_type.unwrap_or_else(|| "text".to_string()),
-            len: self.len.unwrap_or(0),
-        })
-    }
-
-    fn relay(self) -> Result<ServerMessage, MessageError> {
-        Ok(ServerMessage::Relay {
-            to: self.to.map(Uid),
-            from: Uid(required(self.from, Field::From)?),
-            nickname: self.nickname,
-            file_id: self.file_id.map(FileId),
-            file_name: self.file_name,
-            sequence: self.sequence,
-            time: self.time,
-            content_type: self.content_type.unwrap_or_else(|| "text".to_string()),
-            len: required(self.len, Field::ContentLength)?,
-        })
-    }
-}
-
-fn required(value: Option<u64>, field: Field) -> Result<u64, MessageError> {
-    value.ok_or(MessageError::Missing { field })
-}
-
-/// Reads the header of one server message (§2.2.1), for clients.
-///
-/// `Ok(None)`: the stream ended before a message began. `line` is the caller's buffer.
-///
-/// # Errors
-/// A server has no other way to go on either: whatever is malformed is fatal to the client.
-pub fn read_server_message<R: BufRead>(
-    input: &mut R,
-    line: &mut Vec<u8>,
-) -> Result<Option<ServerMessage>, ReadError> {
-    let mut fields = Fields::default();
-    let read =
-        header::read_header(input, line, Rules::Lenient, |field, value| fields.take(field, value))?;
-    let Some(summary) = read else { return Ok(None) };
-    fields
-        .finish(summary.repeated)
-        .map(Some)
-        .map_err(|error| ReadError::Refused(HeaderError::BadServerMessage(error)))
 }

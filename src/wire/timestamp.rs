@@ -53,13 +53,37 @@ impl From<SystemTime> for Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Timestamp {
+    /// As it is written. Each relay in the extended form has one: `write!` would cost as much as the
+    /// rest of it.
+    pub(super) fn digits(self) -> [u8; TIMESTAMP_LEN] {
         let (year, month, day) = date_of(self.0 / DAY_MILLIS);
         let millis = self.0 % DAY_MILLIS;
         let (hour, minute, second) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
-        let rest = millis % 1000;
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{rest:03}Z")
+        let mut digits = *b"0000-00-00T00:00:00.000Z";
+        let parts = [
+            (year, 0..4),
+            (month, 5..7),
+            (day, 8..10),
+            (hour, 11..13),
+            (minute, 14..16),
+            (second, 17..19),
+            (millis % 1000, 20..23),
+        ];
+        for (mut number, range) in parts {
+            for digit in digits[range].iter_mut().rev() {
+                // The remainder is below 10, so the cast keeps all of it.
+                *digit += (number % 10) as u8;
+                number /= 10;
+            }
+        }
+        digits
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(str::from_utf8(&self.digits()).map_err(|_| fmt::Error)?)
     }
 }
 

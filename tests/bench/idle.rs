@@ -85,6 +85,16 @@ pub(crate) fn hold(subject: Subject, count: usize) -> Outcome<Vec<Cell>> {
     Ok(cells)
 }
 
+/// How much memory each of so many idle clients takes, in bytes.
+pub(crate) fn resident(subject: Subject, count: usize) -> Outcome<f64> {
+    let running = (subject.start)(count)?;
+    let before = running.memory("VmRSS")?;
+    let _generator = Generator::with_members(&subject, &running, count)?;
+    let after = running.memory("VmRSS")?;
+    running.stop()?;
+    Ok((after as f64 - before as f64) / count as f64)
+}
+
 /// Has a crowd connect at once, and waits until each was answered.
 fn crowd(bench: &mut Bench) -> Outcome<()> {
     bench.say("idle: a crowd");

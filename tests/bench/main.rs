@@ -5,6 +5,7 @@
 //! was missing where nothing comes any more.
 
 mod dialect;
+mod extended;
 mod fanout;
 mod files;
 mod floor;
@@ -48,6 +49,7 @@ const CASES: &[(&str, Cases)] = &[
     ("idle", idle::run),
     ("files", files::run),
     ("web", web::run),
+    ("extended", extended::run),
 ];
 
 /// What the cases have in common.

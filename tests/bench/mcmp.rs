@@ -11,6 +11,7 @@ use socket2::{Domain, Socket, Type};
 use multichat::ids::{MessageId, Uid};
 use multichat::text::Extension;
 use multichat::wire::client_message::encode_client_message;
+use multichat::wire::query::EXTENDED_ANSWER;
 use multichat::wire::server_message::read_server_message;
 use multichat::wire::{
     Chat, ClientMessage, ContentType, Inherited, MessageType, Request, ServerMessage, Status,
@@ -27,6 +28,21 @@ pub(crate) const MULTICHATD: Subject =
 /// Another build of it, to be compared with in the same minutes: what `BENCH_BEFORE` names.
 pub(crate) const BEFORE: Subject = Subject { name: "before", start: start_before, ..MULTICHATD };
 
+/// The same, keeping no history.
+pub(crate) const NO_HISTORY: Subject =
+    Subject { name: "--history 0", start: start_without_history, ..MULTICHATD };
+
+/// The same, all members in the extended form.
+pub(crate) const EXTENDED: Subject =
+    Subject { name: "extended", dialect: || Box::new(Mcmp::extended(|_| true)), ..MULTICHATD };
+
+/// The same, every other member in the extended form; the first one, which talks, in the plain one.
+pub(crate) const HALF_EXTENDED: Subject = Subject {
+    name: "every other extended",
+    dialect: || Box::new(Mcmp::extended(|member| member % 2 == 1)),
+    ..MULTICHATD
+};
+
 /// The same with one client whose queue is over its limit all the time.
 pub(crate) const ONE_OVER: Subject =
     Subject { name: "one over", start: start_one_over, ..MULTICHATD };
@@ -38,6 +54,10 @@ pub(crate) fn before() -> Option<PathBuf> {
 
 fn start(members: usize) -> Outcome<Running> {
     start_program(env!("CARGO_BIN_EXE_multichatd").into(), members, &[])
+}
+
+fn start_without_history(members: usize) -> Outcome<Running> {
+    start_program(env!("CARGO_BIN_EXE_multichatd").into(), members, &["--history", "0"])
 }
 
 fn start_before(members: usize) -> Outcome<Running> {
@@ -82,10 +102,9 @@ fn join(address: SocketAddr) -> Outcome<(TcpStream, u64)> {
     socket.set_recv_buffer_size(16 * 1024)?;
     socket.connect(&address.into())?;
     let mut stream = TcpStream::from(socket);
-    let mut query = Vec::new();
-    encode(Request::Query, 0, b"self".len(), &mut query);
-    query.extend_from_slice(b"self");
-    stream.write_all(&query)?;
+    let mut asked = Vec::new();
+    query(b"self", &mut asked);
+    stream.write_all(&asked)?;
     let mut reader = BufReader::new(&stream);
     let read = read_server_message(&mut reader, &mut Vec::new());
     let len = match read.map_err(|error| format!("{error:?}"))? {
@@ -98,10 +117,17 @@ fn join(address: SocketAddr) -> Outcome<(TcpStream, u64)> {
     Ok((stream, uid))
 }
 
-#[derive(Default)]
 pub(crate) struct Mcmp {
     /// Each member's UID, once its first barrier is answered.
     uids: Vec<u64>,
+    /// Which members ask for the extended form.
+    is_extended: fn(member: usize) -> bool,
+}
+
+impl Default for Mcmp {
+    fn default() -> Mcmp {
+        Mcmp::extended(|_| false)
+    }
 }
 
 /// Appends the header of a client message.
@@ -109,6 +135,20 @@ pub(crate) fn encode(request: Request, id: u64, body_len: usize, out: &mut Vec<u
     let message_type = Some(request.message_type());
     let inherited = Inherited { message_type, id: MessageId(id) };
     encode_client_message(&ClientMessage { request, inherited, body_len: body_len as u64 }, out);
+}
+
+/// Appends a query.
+pub(crate) fn query(body: &[u8], out: &mut Vec<u8>) {
+    encode(Request::Query, 0, body.len(), out);
+    out.extend_from_slice(body);
+}
+
+/// Appends a text for everybody, whatever it says.
+pub(crate) fn say_to_all(said: &[u8], out: &mut Vec<u8>) {
+    let request =
+        Request::Chat(Chat { to: None, content_type: ContentType::Text, file_name: None });
+    encode(request, 0, said.len(), out);
+    out.extend_from_slice(said);
 }
 
 /// Asks to share a file with everybody.
@@ -124,9 +164,15 @@ fn chat(to: Option<Uid>, sender: usize, number: u32, out: &mut Vec<u8>) {
 }
 
 impl Dialect for Mcmp {
+    fn hello(&mut self, member: usize, out: &mut Vec<u8>) {
+        if (self.is_extended)(member) {
+            query(EXTENDED_ANSWER.trim_ascii(), out);
+        }
+        self.barrier(member, out);
+    }
+
     fn barrier(&mut self, _: usize, out: &mut Vec<u8>) {
-        encode(Request::Query, 0, b"self".len(), out);
-        out.extend_from_slice(b"self");
+        query(b"self", out);
     }
 
     fn public(&mut self, sender: usize, number: u32, out: &mut Vec<u8>) {
@@ -155,6 +201,11 @@ impl Dialect for Mcmp {
 }
 
 impl Mcmp {
+    /// With these members in the extended form.
+    fn extended(is_extended: fn(member: usize) -> bool) -> Mcmp {
+        Mcmp { uids: Vec::new(), is_extended }
+    }
+
     fn read_relay<'a>(&self, member: usize, bytes: &'a [u8]) -> Result<(Frame<'a>, usize), Stop> {
         let mut cursor = Cursor::new(bytes);
         cursor.literal(b"Message-Type chat\r\n")?;
@@ -165,6 +216,14 @@ impl Mcmp {
         }
         cursor.literal(b"From ")?;
         let from = cursor.number()?;
+        if (self.is_extended)(member) {
+            if bytes.get(cursor.at() + 2) == Some(&b'S') {
+                cursor.literal(b"\r\nSequence ")?;
+                cursor.number()?;
+            }
+            cursor.literal(b"\r\nTime ")?;
+            cursor.take("2026-11-26T09:41:00.123Z".len())?;
+        }
         cursor.literal(b"\r\nContent-Type text\r\nContent-Length 100\r\n\r\n")?;
         let text = cursor.take(text::LEN)?;
         let (sender, _) = text::read(text).map_err(|_| Stop::Unexpected)?;
@@ -193,12 +252,16 @@ impl Mcmp {
         if (status, inherited.message_type) != (Status::Ok, Some(MessageType::Query)) {
             return fail(format!("refused: {}", body.escape_ascii()));
         }
+        let len = bytes.len() - rest.len() + body.len();
+        if body == EXTENDED_ANSWER {
+            return Ok(Some((Frame::Other, len)));
+        }
         let uid = multichat::wire::parse_number(body.trim_ascii()).ok_or("not a UID")?;
         if self.uids.len() <= member {
             self.uids.resize(member + 1, 0);
         }
         self.uids[member] = uid;
-        Ok(Some((Frame::Ready, bytes.len() - rest.len() + body.len())))
+        Ok(Some((Frame::Ready, len)))
     }
 }
 

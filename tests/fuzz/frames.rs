@@ -3,5 +3,7 @@
 
 #[path = "targets/frames.rs"]
 mod frames;
+#[path = "targets/naive_frames.rs"]
+mod naive_frames;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| frames::run(data));

@@ -2,6 +2,8 @@
 //! the strangers; not in `make test`, where other tests run in the same process.
 #![no_main]
 
+#[path = "targets/naive_frames.rs"]
+mod naive_frames;
 #[path = "targets/session.rs"]
 mod session;
 

@@ -163,7 +163,10 @@ impl Server {
         let uid = self.join(stream)?;
         let end = loop {
             match Request::read(&mut input, &self.faults) {
-                Ok(Some(request)) if request.is("bye") => break "it said bye",
+                Ok(Some(request)) if request.is("bye") => {
+                    self.faults.behind_bye(self, uid, &mut input);
+                    break "it said bye";
+                }
                 Ok(Some(mut request)) => {
                     self.faults.change_request(&mut request, &mut input);
                     self.answer(uid, &request, !input.buffer().is_empty());
@@ -197,7 +200,7 @@ impl Server {
     fn join(&self, stream: TcpStream) -> io::Result<u64> {
         let mut room = self.lock();
         room.last_uid += 1;
-        let uid = self.faults.uid(room.last_uid, stream.peer_addr()?.port());
+        let uid = self.faults.uid(&room, stream.peer_addr()?.port());
         let joined_at = room.history.relays.len();
         let client = Client { stream, nickname: None, is_extended: false, joined_at };
         room.clients.insert(uid, client);
@@ -220,7 +223,7 @@ impl Server {
     }
 
     /// Carries out one message, and answers it.
-    fn answer(&self, uid: u64, request: &Request, has_more: bool) {
+    pub fn answer(&self, uid: u64, request: &Request, has_more: bool) {
         let mut room = self.lock();
         if let Some(extras) = &self.extras
             && let Some(answer) = extras.answer(&self.faults, &mut room, uid, request)
@@ -279,7 +282,7 @@ impl Server {
         if let Some(to) = request.field("To") {
             relay.add("To", to);
         }
-        relay.add("From", uid);
+        relay.add("From", self.faults.from(uid));
         if let Some(nickname) = &room.clients[&uid].nickname {
             relay.add("Sender-Nickname", nickname);
         }
@@ -311,9 +314,10 @@ impl Server {
         let Some(to) = request.field("To") else {
             return Ok(room.clients.keys().copied().filter(|other| *other != uid).collect());
         };
-        match to.parse() {
-            Ok(receiver) if room.clients.contains_key(&receiver) => Ok(vec![receiver]),
-            _ => self.faults.undeliverable(room, to),
+        let receiver = to.parse().unwrap_or(0);
+        match room.clients.contains_key(&receiver) {
+            true => Ok(vec![receiver]),
+            false => self.faults.undeliverable(room, to, request),
         }
     }
 
@@ -368,6 +372,7 @@ impl Server {
         response.add("Content-Length", response.body.len());
         for response in self.faults.change_response(request, response) {
             self.write(room, uid, &response);
+            self.faults.after_response(self, room, uid, &response);
         }
     }
 

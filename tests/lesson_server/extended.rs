@@ -279,7 +279,8 @@ fn history(faults: &Faults, room: &Room, uid: u64, words: &[&str]) -> Answer {
         false => joined_at,
     };
     let known = if faults.are("history-short") { known.saturating_sub(1) } else { known };
-    let kept = &room.history.relays[known.saturating_sub(KEPT)..known];
+    let kept = if faults.are("history-keeps-less") { KEPT - 10 } else { KEPT };
+    let kept = &room.history.relays[known.saturating_sub(kept)..known];
     let sequence = |relay: &&ServerMessage| {
         relay.field("Sequence").and_then(number).is_none_or(|sequence| {
             sequence > after

@@ -2,10 +2,10 @@
 //!
 //! The server asks here at a few points what to do; without a fault it gets back what it had.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::draft::{Client, File, Request, Room, Server, ServerMessage, read_whole};
 
@@ -19,6 +19,8 @@ pub struct Faults {
     reading: Mutex<()>,
     /// Who has got a relay that should have been extended.
     late: Mutex<BTreeSet<u64>>,
+    /// A number for each client: what it stands for is the fault's own.
+    noted: Mutex<BTreeMap<u64, u64>>,
 }
 
 impl Faults {
@@ -79,13 +81,32 @@ impl Faults {
 
     // The room
 
-    /// The UID of the client number `number`, which connects from this port.
-    pub fn uid(&self, number: u64, port: u16) -> u64 {
+    /// The UID of the client that connects from this port.
+    pub fn uid(&self, room: &Room, port: u16) -> u64 {
         match self.name.as_str() {
             "uid-is-port" => port.into(),
-            "uids-down" => 1_000_000 - number,
-            _ => number,
+            "uids-down" => 1_000_000 - room.last_uid,
+            "uids-reused" => room.clients.len() as u64 + 1,
+            _ => room.last_uid,
         }
+    }
+
+    /// The UID in `From`.
+    pub fn from(&self, uid: u64) -> u64 {
+        let slipped = || self.noted().get(&uid).copied().unwrap_or(0);
+        if self.are("from-slips") { uid - slipped() } else { uid }
+    }
+
+    /// What a client sends behind bye.
+    pub fn behind_bye(&self, server: &Server, uid: u64, input: &mut BufReader<TcpStream>) {
+        while self.are("reads-behind-bye") && !input.buffer().is_empty() {
+            let Ok(Some(request)) = Request::read(input, self) else { return };
+            server.answer(uid, &request, false);
+        }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the list that `asker` gets has this client in it.
@@ -117,6 +138,21 @@ impl Faults {
             "half-message-ends-all" if cause.ends_with("not a message") => close_all(room),
             "reset-ends-another" if was_reset => end_another(room, uid),
             "forgets-close" if cause == "it closed the connection" => return true,
+            "ghosts-listed" if cause == "it closed the connection" => {
+                let _ = room.clients[&uid].stream.shutdown(Shutdown::Both);
+                self.noted().insert(uid, 0);
+                return true;
+            }
+            "from-slips" if said_bye => {
+                for other in room.clients.keys().filter(|other| **other > uid) {
+                    *self.noted().entry(*other).or_insert(0) += 1;
+                }
+            }
+            "reason-has-port" => {
+                let port =
+                    room.clients[&uid].stream.peer_addr().map_or(0, |peer| peer.port().into());
+                self.noted().insert(uid, port);
+            }
             // A write that fails takes the news of the reset from the reader, who sees a close.
             "forgets-reset" if !said_bye => return true,
             _ => {}
@@ -175,26 +211,43 @@ impl Faults {
         }
     }
 
-    pub fn undeliverable(&self, room: &Room, to: &str) -> Result<Vec<u64>, String> {
-        let was_here = to.parse().is_ok_and(|uid: u64| uid <= room.last_uid);
+    pub fn undeliverable(
+        &self,
+        room: &Room,
+        to: &str,
+        request: &Request,
+    ) -> Result<Vec<u64>, String> {
+        let to_uid = to.parse().unwrap_or(0);
+        let (was_here, is_text) = (to_uid <= room.last_uid, is_text(request));
         match self.name.as_str() {
-            "unknown-ok" if !was_here => Ok(Vec::new()),
+            "unknown-ok" if !was_here && is_text => Ok(Vec::new()),
+            "share-unknown-ok" if !was_here && !is_text => Ok(Vec::new()),
             "left-ok" if was_here => Ok(Vec::new()),
-            "unknown-goes-public" if !was_here => Ok(room.clients.keys().copied().collect()),
+            "unknown-goes-public" if !was_here && is_text => {
+                Ok(room.clients.keys().copied().collect())
+            }
+            "reason-has-port" if was_here => {
+                let port = self.noted().get(&to_uid).copied().unwrap_or(0);
+                Err(format!("client {to} on port {port} has left"))
+            }
             _ => Err(format!("no client {to} is here")),
         }
     }
 
     pub fn chat_result(&self, room: &Room, request: &Request) -> Result<(), String> {
         let to = request.field("To");
-        let is_text = request.field("Content-Type").is_none_or(|value| value == "text");
+        let is_text = is_text(request);
         let is_known =
             to.and_then(|to| to.parse().ok()).is_some_and(|uid: u64| uid <= room.last_uid);
         let fails = match self.name.as_str() {
             "chat-error" => is_text && to.is_none(),
-            "alone-error" => room.clients.len() == 1,
+            "alone-error" => is_text && room.clients.len() == 1,
+            "share-alone-error" => !is_text && room.clients.len() == 1,
+            "ghosts-listed" => {
+                to.and_then(|to| to.parse().ok()).is_some_and(|to| self.noted().contains_key(&to))
+            }
             "private-error" => is_text && to.is_some(),
-            "unknown-goes-public" => to.is_some() && !is_known,
+            "unknown-goes-public" => is_text && to.is_some() && !is_known,
             "share-error" => !is_text,
             _ => false,
         };
@@ -335,6 +388,9 @@ impl Faults {
         let file_id = self.file_id(file_id.min(1_000_000));
         let staged = match self.name.as_str() {
             "fetch-refused" => None,
+            "fetch-needs-sharer" => {
+                room.files.get(&file_id).filter(|file| room.clients.contains_key(&file.from))
+            }
             "fetch-latest" if room.files.contains_key(&file_id) => room.files.values().next_back(),
             _ => room.files.get(&file_id),
         };
@@ -383,6 +439,11 @@ impl Faults {
                 drop_field(&mut response, "Content-Type")
             }
             "no-length" if response.body.is_empty() => drop_field(&mut response, "Content-Length"),
+            "query-decorated" if request.is("query") => {
+                let list = String::from_utf8_lossy(&response.body).replace('\n', "\u{a0}\n");
+                set(&mut response, "Content-Length", &list.len().to_string());
+                response.body = list.into_bytes();
+            }
             "share-response-named" if request.field("File-Name").is_some() && !is_error => {
                 response.add("File-Name", request.field("File-Name").unwrap_or_default());
             }
@@ -404,6 +465,20 @@ impl Faults {
         }
         vec![response]
     }
+
+    /// A response has gone to the client that it is for.
+    pub fn after_response(&self, server: &Server, room: &Room, uid: u64, response: &ServerMessage) {
+        let is_fetch = response.field("Message-Type") == Some("fetch");
+        if self.are("errors-to-all") && is_fetch && response.field("Status") == Some("Error") {
+            for other in room.clients.keys().filter(|other| **other != uid) {
+                server.write(room, *other, response);
+            }
+        }
+    }
+}
+
+fn is_text(request: &Request) -> bool {
+    request.field("Content-Type").is_none_or(|value| value == "text")
 }
 
 /// Ends the connection of the client that connected before this one.

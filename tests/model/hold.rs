@@ -38,7 +38,7 @@ enum End {
 fn talk(end: End) {
     let delivery = delivery(1 << 20, 2);
     let socket = MemorySocket::with_capacity(150);
-    let newcomer = delivery.membership().join_held(Box::new(socket.clone()));
+    let newcomer = delivery.membership().join_held(Arc::new(socket.clone()));
     let senders: Vec<_> = (0..2)
         .map(|name| {
             let (delivery, newcomer) = (Arc::clone(&delivery), Arc::clone(&newcomer));
@@ -125,7 +125,7 @@ fn a_request_that_leaves_while_others_talk_to_it_leaves_nothing_behind() {
     check(|| {
         let delivery = delivery(1 << 20, 2);
         let socket = MemorySocket::default();
-        let newcomer = delivery.membership().join_held(Box::new(socket.clone()));
+        let newcomer = delivery.membership().join_held(Arc::new(socket.clone()));
         let sender = super::join(&delivery, &MemorySocket::default());
         let talker = {
             let (delivery, uid) = (Arc::clone(&delivery), newcomer.uid());

@@ -83,7 +83,7 @@ fn watched_delivery(queue: usize, threads: usize) -> (Arc<Delivery>, Receiver<We
 }
 
 fn join(delivery: &Delivery, socket: &MemorySocket) -> Arc<Outbox> {
-    delivery.membership().join(Box::new(socket.clone()))
+    delivery.membership().join(Arc::new(socket.clone()))
 }
 
 /// Adds a private text, and its response, as a session does.

@@ -1,7 +1,14 @@
 //! The client: its library, the program in a pipe, and the program on a terminal.
 
+mod degrading;
 mod fake;
+mod file_names;
+mod history;
+mod judged;
 mod library;
+mod library_extended;
+mod missed;
+mod notices;
 mod operator;
 mod pipes;
 mod reconnect;

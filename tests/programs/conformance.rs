@@ -2,7 +2,7 @@
 //! wrong: against a small server of the draft with one fault after another.
 
 #[cfg(feature = "client")]
-mod command;
+pub(crate) mod command;
 mod lens;
 mod settled;
 #[cfg(feature = "client")]
@@ -191,11 +191,40 @@ fn this_server_keeps_every_settled_rule() {
 }
 
 #[test]
-fn this_server_keeps_what_it_lists_beyond_the_draft() {
-    // E1 to E4; what its features do not list is skipped.
+fn this_server_keeps_every_rule_beyond_the_draft() {
+    // E1 to E4: its features list all of it, so that nothing is skipped.
     let server = Server::with(&["--quiet"]);
     let outcomes = check(server.address, TIMEOUT, Level::Extended..=Level::Extended);
-    assert_eq!(broken(&outcomes), BTreeSet::new(), "{outcomes:#?}");
+    keeps_all(&outcomes);
+}
+
+/// Expects a server with these options to keep all rules but those that cannot be tried there.
+#[track_caller]
+fn keeps_all_but(options: &[&str], untried: &[&str]) {
+    let server = Server::with(&[&["--quiet"], options].concat());
+    let outcomes = check(server.address, TIMEOUT, Level::Draft..=Level::Extended);
+    let is_broken = |outcome: &Outcome| matches!(outcome, Outcome::Broken(_));
+    let broken: Vec<_> = outcomes.iter().filter(|(_, outcome)| is_broken(outcome)).collect();
+    assert!(broken.is_empty(), "{options:?}: {broken:#?}");
+    let is_skipped = |outcome: &Outcome| matches!(outcome, Outcome::Skipped(_));
+    let skipped: Vec<_> = outcomes.iter().filter(|(_, outcome)| is_skipped(outcome)).collect();
+    let names: Vec<_> = skipped.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, untried, "{options:?}: {skipped:#?}");
+}
+
+#[test]
+fn this_server_keeps_every_rule_that_its_options_leave() {
+    // `--ascii` leaves out what needs other characters, `--history 0` the history, and limits that
+    // are too high cannot be tried.
+    let ascii = ["text-utf8", "nickname-utf8", "nickname-joiners", "file-name-utf8"];
+    keeps_all_but(&["--ascii"], &ascii);
+    let history: Vec<_> = rules::all()
+        .map(|rule| rule.name)
+        .filter(|name| name.starts_with("history-") || *name == "query-words")
+        .collect();
+    keeps_all_but(&["--history", "0"], &history);
+    keeps_all_but(&["--max-text", "2M", "--history", "2000"], &["text-limit", "history-kept"]);
+    keeps_all_but(&["--max-text", "1k", "--max-file", "1M", "--history", "30"], &[]);
 }
 
 #[test]

@@ -25,33 +25,6 @@ fn visible(stage: &Path) -> Vec<String> {
 }
 
 #[test]
-fn share_is_staged_and_only_its_header_is_relayed() {
-    // §2.3.3.1: "server should stage the payload, assign a file ID to the payload, append the file
-    // ID to the header, and relay only the header like a text message".
-    let server = Server::start();
-    let (mut sharer, mut other) = (server.join(), server.join());
-    sharer.send(message("Message-Type chat\nMessage-ID 25\nContent-Type jpg", pattern(1, 3000)));
-    other.expect(
-        "Message-Type chat\r\nFrom 1\r\nFile-ID 1\r\n\
-         Content-Type jpg\r\nContent-Length 3000\r\n\r\n",
-    );
-    sharer.expect(
-        "Status Ok\r\nMessage-Type chat\r\nMessage-ID 25\r\nFile-ID 1\r\n\
-         Content-Type text\r\nContent-Length 0\r\n\r\n",
-    );
-    other.expect_nothing();
-}
-
-#[test]
-fn share_without_other_clients_is_staged_all_the_same() {
-    // §2.3.2.2: nobody to relay to is no error; who comes later can fetch it.
-    let server = Server::start();
-    assert_eq!(server.join().share("txt", "content").ok().number("File-ID"), 1);
-    let mut later = server.join();
-    assert_eq!(later.fetch(1).ok().text(), "content");
-}
-
-#[test]
 fn fetch_gives_the_content_as_it_was_shared() {
     // §2.3.3.2: "server sends a response message with the binary payload", whatever the size and
     // the bytes.

@@ -2,6 +2,8 @@
 
 #[path = "../fuzz/targets/frames.rs"]
 mod frames;
+#[path = "../fuzz/targets/naive_frames.rs"]
+mod naive_frames;
 #[path = "../fuzz/targets/names.rs"]
 mod names;
 #[path = "../fuzz/targets/reader.rs"]

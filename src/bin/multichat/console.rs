@@ -46,8 +46,11 @@ use crate::options::variable;
 use crate::output;
 use crate::reconnecting_client::{ConnectionEvent, ReconnectingClient};
 use crate::settings::Settings;
-use crate::show::TerminalSafe;
+use crate::show::{Age, TerminalSafe};
 use crate::transcript::Transcript;
+
+/// How many messages of before are shown where the person does not say.
+const SHOWN_HISTORY: u64 = 20;
 
 /// Joins the room, and leaves it when the person says so.
 pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
@@ -122,7 +125,14 @@ fn join(
     transcript: Option<Arc<Transcript>>,
 ) -> Result<Arc<ReconnectingClient>, Failure> {
     let (screen, acquaintances) = (screen.clone(), Arc::clone(acquaintances));
-    let questions = Questions { uid: true, names: true, features: true };
+    let questions = Questions {
+        uid: true,
+        names: true,
+        features: true,
+        extended: true,
+        history: settings.history.unwrap_or(SHOWN_HISTORY),
+        place: true,
+    };
     let on_event = {
         let settings = settings.clone();
         move |event| match event {
@@ -139,14 +149,23 @@ fn join(
                 }
             }
             ConnectionEvent::JoinedAgain => acquaintances.forget(),
-            ConnectionEvent::Relay(relay) => {
-                acquaintances.note(&relay);
-                if let Some(transcript) = &transcript {
-                    transcript.relay(&relay);
+            ConnectionEvent::Relay(relay, age) => {
+                // Those who spoke before may have gone.
+                if age != Age::Old {
+                    acquaintances.note(&relay);
                 }
-                screen.relay(relay);
+                if let Some(transcript) = &transcript {
+                    transcript.relay(&relay, age);
+                }
+                screen.relay(relay, age);
             }
-            ConnectionEvent::Notice(what) => screen.unasked(&what),
+            ConnectionEvent::Notice(notice) => {
+                acquaintances.heed(&notice);
+                if settings.notices.unwrap_or(true) {
+                    screen.news(notice);
+                }
+            }
+            ConnectionEvent::Status(what) => screen.unasked(&what),
             ConnectionEvent::Ended(why) => screen.end(why),
         }
     };

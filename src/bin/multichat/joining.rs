@@ -1,30 +1,26 @@
-//! How a command joins: what it wants to know of the server is asked in one flight, behind the query
-//! that begins the session.
+//! How a command joins: what it wants to know of the server is asked at once (`questions`), and the
+//! connection is made again where the server does not take questions.
+
+mod questions;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
-use multichat::client::{Client, Failure, Features, Lost, Outcome, parse_names, parse_own_uid};
+use multichat::client::{Client, Failure, Features, Lost, Relay, parse_names};
 use multichat::ids::Uid;
 
+use self::questions::{Answers, ask};
 use crate::output::complain;
 use crate::receiver::{NamedReceiver, Names};
 use crate::settings::{LEAVE_LIMIT, Settings, shown};
 
+pub(crate) use self::questions::{Questions, Seen};
+
 /// The pause before the first new try, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// What a command wants to know when it joins.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Questions {
-    pub(crate) uid: bool,
-    pub(crate) names: bool,
-    pub(crate) features: bool,
-}
 
 /// A connection, and what the server has told on joining.
 pub(crate) struct Joined {
@@ -34,10 +30,18 @@ pub(crate) struct Joined {
     /// The clients that are here, where the server has told them.
     pub(crate) names: Option<Names>,
     pub(crate) features: Features,
+    /// What was said before, the oldest first, where that was wanted; or what was missed.
+    pub(crate) history: Vec<Relay>,
+    /// How many public messages were missed that the server no longer keeps.
+    pub(crate) forgotten: u64,
+    /// Whether files are shared under their names.
+    pub(crate) takes_names: bool,
     /// The nickname as the server has set it, or why it has not.
     pub(crate) nickname: Result<Option<String>, String>,
     /// The receiver that was named, or why it cannot be found.
     pub(crate) to: Result<Option<Uid>, String>,
+    /// Whether the server goes on when it is asked what the draft does not have.
+    takes_questions: bool,
     has_left: AtomicBool,
 }
 
@@ -88,8 +92,8 @@ impl Settings {
     pub(crate) fn join(&self, questions: Questions) -> Result<Joined, NotJoined> {
         let mut pauses = Pauses::new();
         loop {
-            let joined = self
-                .join_by(questions, self.nickname.as_deref(), || Ok((self.connect(|_| {})?, ())));
+            let connect = || Ok((self.connect(|_| {})?, ()));
+            let joined = self.join_by(questions, None, self.nickname.as_deref(), connect);
             match joined.and_then(|(joined, ())| joined.complete()) {
                 Err(NotJoined::Unreachable(why)) if self.reconnects => {
                     let pause = pauses.next();
@@ -102,74 +106,52 @@ impl Settings {
     }
 
     /// Joins over the connection that `connect` makes; where the server closes that over a question
-    /// that the draft does not have, over another one, on which nothing is asked.
+    /// that the draft does not have, over another one, on which nothing is asked. What was said since
+    /// `seen` was missed.
     pub(crate) fn join_by<T>(
         &self,
         questions: Questions,
+        seen: Option<Seen>,
         nickname: Option<&str>,
         connect: impl Fn() -> Result<(Client, T), NotJoined>,
     ) -> Result<(Joined, T), NotJoined> {
         let names = questions.names || matches!(self.to, Some(NamedReceiver::Nickname(_)));
         let questions = Questions { names, ..questions };
         let (client, rest) = connect()?;
-        let asks = questions.uid || questions.names || questions.features;
-        let client = match self.ask(questions, nickname, client) {
-            Ok(joined) => return Ok((joined, rest)),
-            Err((client, Lost::Closed | Lost::Reset | Lost::Refused(_)))
-                if asks && client.has_answered() =>
-            {
-                client
-            }
-            Err((_, lost)) => return Err(NotJoined::Unreachable(shown(&lost))),
+        let lost = match ask(&client, questions, seen, nickname) {
+            Ok(answers) => return Ok((self.joined(client, answers, true), rest)),
+            Err(lost) => lost,
         };
-        drop(client);
-        let (client, rest) = connect()?;
-        match self.ask(Questions::default(), nickname, client) {
-            Ok(joined) => Ok((joined, rest)),
-            Err((_, lost)) => Err(NotJoined::Unreachable(shown(&lost))),
+        let why = NotJoined::Unreachable(shown(&lost));
+        let has_answered = client.has_answered();
+        drop((client, rest));
+        let may_be_the_questions = matches!(lost, Lost::Closed | Lost::Reset | Lost::Refused(_));
+        if !(may_be_the_questions && questions.needs_any() && has_answered) {
+            return Err(why);
+        }
+        let (client, rest) = connect().map_err(|_| why)?;
+        match ask(&client, Questions::default(), None, nickname) {
+            Ok(answers) => Ok((self.joined(client, answers, false), rest)),
+            Err(lost) => Err(NotJoined::Unreachable(shown(&lost))),
         }
     }
 
-    /// Asks all at once, and then reads the answers.
-    fn ask(
-        &self,
-        questions: Questions,
-        nickname: Option<&str>,
-        client: Client,
-    ) -> Result<Joined, (Client, Lost)> {
-        let ask = |wanted: bool, what: &'static str| {
-            wanted.then(|| sent(|on_answer| client.query_then(what, on_answer)))
-        };
-        let features = ask(questions.features, "features");
-        let set = nickname.map(|name| sent(|on_answer| client.set_nickname_then(name, on_answer)));
-        // Behind the nickname, so that one's own is listed.
-        let uid = ask(questions.uid, "self");
-        let names = ask(questions.names, "names");
-        let answers = (|| {
-            let features = features.map_or(Ok(None), answer_to)?;
-            let set = set.map(|set| match outcome(&set) {
-                Err(Failure::Lost(lost)) => Err(lost),
-                set => Ok(set.map(|set| set.text()).map_err(|failure| shown(&failure))),
-            });
-            let uid = uid.map_or(Ok(None), answer_to)?;
-            let names = names.map_or(Ok(None), answer_to)?;
-            Ok((features, set.transpose()?, uid, names))
-        })();
-        let (features, set, uid, names) = match answers {
-            Ok(answers) => answers,
-            Err(lost) => return Err((client, lost)),
-        };
-        let names = names.and_then(|body| parse_names(&body));
+    fn joined(&self, client: Client, answers: Answers, takes_questions: bool) -> Joined {
+        let Answers { features, uid, names, nickname, history, forgotten } = answers;
         let to = self.to.as_ref().map(|to| to.find(names.as_ref().unwrap_or(&Vec::new())));
-        Ok(Joined {
+        Joined {
             client,
-            uid: uid.and_then(|body| parse_own_uid(&body)),
-            to: to.transpose(),
+            uid,
             names,
-            features: features.map(|body| Features::parse(&body)).unwrap_or_default(),
-            nickname: set.transpose(),
+            features,
+            history,
+            forgotten,
+            takes_names: features.file_name && self.tells_names,
+            nickname,
+            to: to.transpose(),
+            takes_questions,
             has_left: AtomicBool::new(false),
-        })
+        }
     }
 }
 
@@ -195,6 +177,31 @@ impl Joined {
         }
     }
 
+    /// The clients that are here, with their nicknames where the server tells them.
+    pub(crate) fn list_clients(&self) -> Result<Names, Failure> {
+        if self.takes_questions {
+            return self.client.names();
+        }
+        let listed = parse_names(&self.client.query("")?);
+        listed.ok_or(Failure::NoAnswer("the server's list of clients is not one"))
+    }
+
+    /// The files that can be fetched, a line each, as the server lists them.
+    pub(crate) fn list_files(&self) -> Result<Vec<String>, Failure> {
+        match self.takes_questions {
+            true => self.client.files(),
+            false => Err(Failure::NoAnswer("the server does not list files")),
+        }
+    }
+
+    /// Asks what the draft does not have, for `limit` at the most; `None` where there is no answer.
+    pub(crate) fn query_within(&self, what: &str, limit: Duration) -> Option<String> {
+        if !self.takes_questions {
+            return None;
+        }
+        self.client.query_within(what, limit).ok()
+    }
+
     /// The other clients that have the nickname that was set.
     pub(crate) fn namesakes(&self) -> Vec<Uid> {
         match (&self.nickname, self.uid) {
@@ -211,27 +218,4 @@ pub(crate) fn namesakes(names: &Names, uid: Uid, nickname: &str) -> Vec<Uid> {
     let others = names.iter().filter(|(other, _)| *other != uid);
     let same = others.filter(|(_, name)| name.as_deref() == Some(nickname));
     same.map(|(other, _)| *other).collect()
-}
-
-/// Sends a request; its outcome comes out of the channel.
-fn sent(send: impl FnOnce(Box<dyn FnOnce(Outcome) + Send>)) -> Receiver<Outcome> {
-    let (say, outcome) = bounded(1);
-    send(Box::new(move |answer| {
-        // The asker may have given up, and ended the connection.
-        let _ = say.send(answer);
-    }));
-    outcome
-}
-
-fn outcome(answered: &Receiver<Outcome>) -> Outcome {
-    answered.recv().unwrap_or(Err(Failure::Lost(Lost::Closed)))
-}
-
-/// The body of an answer; `None` where the server does not know the question.
-fn answer_to(answered: Receiver<Outcome>) -> Result<Option<String>, Lost> {
-    match outcome(&answered) {
-        Ok(answer) => Ok(Some(answer.text())),
-        Err(Failure::Lost(lost)) => Err(lost),
-        Err(_) => Ok(None),
-    }
 }

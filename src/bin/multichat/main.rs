@@ -4,6 +4,7 @@ mod clean;
 mod command;
 mod console;
 mod file;
+mod gate;
 mod joining;
 mod options;
 mod output;

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use getopts::{Matches, Options, ParsingStyle};
-use multichat::args::{self, Address, UsageError, parse_address, parse_count, parse_seconds};
+use multichat::args::{
+    self, Address, UsageError, parse_address, parse_count, parse_kept, parse_seconds,
+};
 use multichat::ids::FileId;
 use multichat::text::Extension;
 use multichat::wire::parse_number;
@@ -55,7 +57,7 @@ pub(crate) enum Command {
 }
 
 /// What options of some commands do nothing for the others, and which commands' they are.
-const OWN_OPTIONS: [(&str, &[&str], &str); 15] = [
+const OWN_OPTIONS: [(&str, &[&str], &str); 19] = [
     ("client", &["check"], "check"),
     ("level", &["check"], "check"),
     ("list", &["check"], "check"),
@@ -67,6 +69,10 @@ const OWN_OPTIONS: [(&str, &[&str], &str); 15] = [
     ("timeout", &["listen", "check"], "listen and check"),
     ("times", &["listen", ""], "listen and piped lines"),
     ("output", &["fetch"], "fetch"),
+    ("history", &["listen", ""], "the room, listen and piped lines"),
+    ("notices", &["listen", ""], "the room, listen and piped lines"),
+    ("no-notices", &["listen", ""], "the room, listen and piped lines"),
+    ("no-name", &["share", ""], "the room, share and piped lines"),
     ("type", &["share"], "share"),
     ("clean", &["send", ""], "send and piped lines"),
     ("log", &["listen", "send", ""], "the room, listen, send and piped lines"),
@@ -89,7 +95,7 @@ Commands:
     fetch FILE-ID   saves a shared file and prints its name, or writes it as
                     -o says; never overwrites one that is there otherwise
     who             one line a client: UID and nickname
-    files           one line a file: File-ID, type, bytes, sender's UID
+    files           one line a file: File-ID, type, bytes, sender's UID, name
     listen          prints what arrives until interrupted
     check [HOST[:PORT]]
                     tells whether a server keeps the protocol, a line a rule;
@@ -103,9 +109,12 @@ Commands:
 What arrives, a line each; further lines of a text are indented:
     7 Tom: How are you?
     (to you) 7 Tom: And you?
-    7 Tom shared file 10 (jpg, 3000 bytes)
-With --json: kind (text or file), from, nickname, to, text or file_id,
-content_type, bytes, time. Piped lines are then objects as well:
+    7 Tom shared file 10 holiday plan.pdf (pdf, 3000 bytes)
+    * 7 Tom left: it said bye                  (with --notices)
+With --json: kind (text, file or notice), from, nickname, to, text or file_id,
+content_type, bytes, time; name, sequence and sent where the server tells them;
+of a notice event (joined, nickname or left), new_nickname or cause.
+Piped lines are then objects as well:
     {\"text\": \"hi\", \"to\": 7}        to: a UID or a nickname, or left out
     {\"share\": \"FILE\", \"to\": 7}     {\"fetch\": 10, \"output\": \"FILE\"}
     {\"nick\": \"Tom\"}                {\"query\": \"names\"}
@@ -126,12 +135,16 @@ fn options() -> Options {
         .optopt("s", "server", "(default: $MULTICHAT_SERVER, or localhost:8080)", "HOST[:PORT]")
         .optopt("n", "nick", "nickname to set on joining (default: $MULTICHAT_NICK, or none)", "NAME")
         .optopt("t", "to", "make send and share private, and piped lines: a UID, or a nickname that one client alone has", "WHOM")
-        .optopt("o", "output", "where fetch writes (default: FILE-ID.EXTENSION here; a directory: there; - is standard output, refused where that is a terminal)", "FILE")
+        .optopt("o", "output", "where fetch writes (default: FILE-ID NAME, or FILE-ID.EXTENSION, here; a directory: there; - is standard output, refused where that is a terminal)", "FILE")
         .optopt("", "type", "share: the type, where the file's name does not tell", "EXTENSION")
+        .optflagmulti("", "no-name", "share, the room: do not tell the others the file's name")
         .optflag("", "json", "one JSON object a line: listen, who, files; piped lines: both ways")
         .optopt("", "log", "append what is said, with date and time, to FILE (0600)", "FILE")
         .optflagmulti("", "clean", "piped lines, send: drop terminal control sequences, replace what is not UTF-8, instead of a refusal")
         .optflagmulti("", "times", "listen, piped lines: the time before each line")
+        .optopt("", "history", "on joining, and before what listen prints: the last N public messages (default 20 on a terminal, 0 otherwise), where the server keeps a history", "N")
+        .optflagmulti("", "notices", "say who comes and goes (default: on a terminal only)")
+        .optflagmulti("", "no-notices", "do not say who comes and goes")
         .optopt("", "count", "listen: end with status 0 once N messages have come", "N")
         .optopt("", "timeout", "listen: end with status 1 when that long has passed; check: how long one step may take (default 2)", "SECS")
         .optflagmulti("", "reconnect", "try again when the connection is lost, or cannot be made (after 1 s, growing to 30 s); default on a terminal")
@@ -167,6 +180,9 @@ pub(crate) fn parse() -> Result<Invocation, UsageError> {
         reconnects: matches.opt_present("reconnect"),
         is_plain: matches.opt_present("plain"),
         has_times: matches.opt_present("times"),
+        history: args::value(&matches, "history", parse_kept)?.map(|count| count as u64),
+        notices: notices(&matches)?,
+        tells_names: !matches.opt_present("no-name"),
         log: args::path_value(&matches, "log", "not a file's name")?,
     };
     let command = command(&matches)?;
@@ -181,6 +197,16 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 fn nickname(matches: &Matches) -> Result<Option<String>, UsageError> {
     let nickname = args::value(matches, "nick", |text| Ok(text.to_string()))?;
     Ok(nickname.or_else(|| variable("MULTICHAT_NICK")))
+}
+
+fn notices(matches: &Matches) -> Result<Option<bool>, UsageError> {
+    match (matches.opt_present("notices"), matches.opt_present("no-notices")) {
+        (true, true) => {
+            Err(UsageError("--notices and --no-notices: one of them, not both".to_string()))
+        }
+        (false, false) => Ok(None),
+        (wanted, _) => Ok(Some(wanted)),
+    }
 }
 
 fn server(matches: &Matches) -> Result<Address, UsageError> {

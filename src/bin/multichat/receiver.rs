@@ -1,9 +1,9 @@
 //! The receiver of what is private: a UID, or a nickname that one client alone has.
 
-use multichat::client::Client;
 use multichat::ids::Uid;
 use multichat::wire::parse_number;
 
+use crate::joining::Joined;
 use crate::settings::shown;
 use crate::show::{TerminalSafe, sender};
 
@@ -36,11 +36,11 @@ impl NamedReceiver {
     }
 
     /// The same, asking the server where that is needed.
-    pub(crate) fn find_by(&self, client: &Client) -> Result<Uid, String> {
+    pub(crate) fn find_by(&self, joined: &Joined) -> Result<Uid, String> {
         match self {
             NamedReceiver::Uid(uid) => Ok(*uid),
             NamedReceiver::Nickname(_) => {
-                self.find(&client.names().map_err(|failure| shown(&failure))?)
+                self.find(&joined.list_clients().map_err(|failure| shown(&failure))?)
             }
         }
     }

@@ -1,19 +1,22 @@
 //! The connection to the room as a command has it: it tells when the connection is lost, and makes it
-//! again where that is wanted.
+//! again where that is wanted, and brings what was missed meanwhile.
 //!
 //! Owns the pauses between tries. Knows nothing of what is done with the connection.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
-use multichat::client::{Client, Event, Lost, Relay};
+use multichat::client::{Client, Event, Lost, Notice, Relay};
 use parking_lot::{Condvar, Mutex};
 
 use crate::Failure;
-use crate::joining::{Joined, NotJoined, Pauses, Questions};
+use crate::gate::Gate;
+use crate::joining::{Joined, NotJoined, Pauses, Questions, Seen};
 use crate::settings::{Settings, shown};
+use crate::show::Age;
 
 /// How long the next command may wait for a connection that this side has given up.
 const REJOIN_LIMIT: Duration = Duration::from_secs(5);
@@ -24,13 +27,18 @@ pub(crate) enum ConnectionEvent {
     Joined(Arc<Joined>),
     /// There is a connection again; UIDs may have changed.
     JoinedAgain,
-    /// Something has arrived.
-    Relay(Relay),
-    /// Something that the person should know, fit to be shown.
-    Notice(String),
+    /// Something was said or shared.
+    Relay(Relay, Age),
+    /// Another client has come, has gone, or has another nickname.
+    Notice(Notice),
+    /// Something about the connection that the person should know, fit to be shown.
+    Status(String),
     /// There is no connection, and there will be none: why.
     Ended(String),
 }
+
+/// What hears of a connection.
+pub(crate) type OnEvent = dyn Fn(ConnectionEvent) + Send + Sync;
 
 /// A connection that is made again when it is lost, where that is wanted.
 pub(crate) struct ReconnectingClient {
@@ -44,12 +52,30 @@ struct Shared {
     nickname: Mutex<Option<String>>,
     state: Mutex<State>,
     changed: Condvar,
-    on_event: Box<dyn Fn(ConnectionEvent) + Send + Sync>,
+    /// Whether there was a connection before.
+    has_joined: AtomicBool,
+    on_event: Arc<OnEvent>,
+}
+
+/// What a connection brings.
+struct Arrivals {
+    /// Tells when and why the connection is lost.
+    lost: Receiver<Lost>,
+    gate: Arc<Gate>,
+}
+
+/// Where nothing came of the connection, what has arrived is not lost with it.
+impl Drop for Arrivals {
+    fn drop(&mut self) {
+        self.gate.give_up();
+    }
 }
 
 enum State {
     /// The first try is under way.
     Beginning,
+    /// There is a connection, and what was said before is still being shown.
+    Showing(Arc<Joined>),
     /// There is a connection.
     Joined(Arc<Joined>),
     /// There may be one again.
@@ -74,7 +100,8 @@ impl ReconnectingClient {
             questions,
             state: Mutex::new(State::Beginning),
             changed: Condvar::new(),
-            on_event: Box::new(on_event),
+            has_joined: AtomicBool::new(false),
+            on_event: Arc::new(on_event),
         });
         let watching = Arc::clone(&shared);
         let started =
@@ -86,19 +113,21 @@ impl ReconnectingClient {
     /// The connection, if there is one at this moment.
     pub(crate) fn joined(&self) -> Option<Arc<Joined>> {
         match &*self.shared.state.lock() {
-            State::Joined(joined) => Some(Arc::clone(joined)),
+            State::Showing(joined) | State::Joined(joined) => Some(Arc::clone(joined)),
             State::Beginning | State::Waiting | State::Ended => None,
         }
     }
 
-    /// The connection, as soon as there is one; `None` once there will be none any more.
+    /// The connection, as soon as there is one and what was said before is shown; `None` once there will be none any more.
     pub(crate) fn wait(&self) -> Option<Arc<Joined>> {
         let mut state = self.shared.state.lock();
         loop {
             match &*state {
                 State::Joined(joined) => return Some(Arc::clone(joined)),
                 State::Ended => return None,
-                State::Beginning | State::Waiting => self.shared.changed.wait(&mut state),
+                State::Beginning | State::Showing(_) | State::Waiting => {
+                    self.shared.changed.wait(&mut state);
+                }
             }
         }
     }
@@ -117,7 +146,7 @@ impl ReconnectingClient {
         let until = Instant::now() + REJOIN_LIMIT;
         let mut state = self.shared.state.lock();
         let is_last = |state: &State| match state {
-            State::Joined(joined) => std::ptr::eq(&**joined, last),
+            State::Showing(joined) | State::Joined(joined) => std::ptr::eq(&**joined, last),
             State::Beginning => true,
             State::Waiting | State::Ended => false,
         };
@@ -140,8 +169,9 @@ impl ReconnectingClient {
 
     /// Says bye, and waits for the server to close the connection.
     pub(crate) fn leave(&self) {
-        if let State::Joined(joined) = self.shared.change(State::Ended) {
-            joined.leave();
+        match self.shared.change(State::Ended) {
+            State::Showing(joined) | State::Joined(joined) => joined.leave(),
+            State::Beginning | State::Waiting | State::Ended => {}
         }
     }
 }
@@ -164,40 +194,58 @@ impl Shared {
         true
     }
 
-    fn notice(&self, what: String) {
-        (self.on_event)(ConnectionEvent::Notice(what));
+    fn say(&self, what: String) {
+        (self.on_event)(ConnectionEvent::Status(what));
     }
 
     /// Says that there will be no connection any more, if it is still wanted.
     fn end(&self, why: String) {
-        if self.change_if_wanted(State::Ended) {
+        let mut state = self.state.lock();
+        if !matches!(*state, State::Ended) {
+            // Under the lock: nobody finds that it has ended before why is told.
             (self.on_event)(ConnectionEvent::Ended(why));
+            *state = State::Ended;
+            self.changed.notify_all();
         }
     }
 
-    /// Connects; the receiver tells when and why the connection is lost.
-    fn join(self: &Arc<Self>) -> Result<(Joined, Receiver<Lost>), NotJoined> {
+    /// Connects. What was said since `seen` was missed.
+    fn join(&self, seen: Option<Seen>) -> Result<(Joined, Arrivals), NotJoined> {
         let nickname = self.nickname.lock().clone();
-        self.settings.join_by(self.questions, nickname.as_deref(), || self.connect())
+        let has_joined = self.has_joined.load(Ordering::SeqCst);
+        let history = if has_joined { 0 } else { self.questions.history };
+        let questions = Questions { history, ..self.questions };
+        let connect = || self.connect(seen.is_some() || history > 0, seen.is_some());
+        self.settings.join_by(questions, seen, nickname.as_deref(), connect)
     }
 
-    fn connect(self: &Arc<Self>) -> Result<(Client, Receiver<Lost>), NotJoined> {
+    /// Connects; what arrives is held back where something of before is to be shown first.
+    fn connect(&self, is_held: bool, is_repeated: bool) -> Result<(Client, Arrivals), NotJoined> {
         let (say_lost, lost) = bounded(1);
-        let shared = Arc::clone(self);
+        let gate = Arc::new(Gate::new(Arc::clone(&self.on_event), is_held, is_repeated));
+        let passing = Arc::clone(&gate);
         let client = self.settings.connect(move |event| match event {
-            Event::Relay(relay) => (shared.on_event)(ConnectionEvent::Relay(relay)),
-            Event::Refusal(reason) => shared.notice(shown(&reason)),
+            Event::Relay(relay) => passing.pass(ConnectionEvent::Relay(relay, Age::New)),
+            Event::Notice(notice) => passing.pass(ConnectionEvent::Notice(notice)),
+            Event::Refusal(reason) => passing.pass(ConnectionEvent::Status(shown(&reason))),
             Event::Lost(lost) => {
                 // Nobody waits for it where this was a try that failed.
                 let _ = say_lost.send(lost);
             }
         })?;
-        Ok((client, lost))
+        Ok((client, Arrivals { lost, gate }))
+    }
+
+    /// Shows what was said before.
+    fn show_past(&self, past: Vec<Relay>, age: Age) {
+        for relay in past {
+            (self.on_event)(ConnectionEvent::Relay(relay, age));
+        }
     }
 
     fn watch(self: Arc<Self>) {
-        let Some((mut joined, mut lost)) = self.join_first() else { return };
-        while let Ok(how) = lost.recv() {
+        let Some((mut joined, mut arrivals)) = self.join_first() else { return };
+        while let Ok(how) = arrivals.lost.recv() {
             let (why, was_given_up) = (shown(&how), how == Lost::Abandoned);
             if !self.settings.reconnects && !was_given_up {
                 return self.end(why);
@@ -208,27 +256,30 @@ impl Shared {
                 return;
             }
             if !was_given_up {
-                self.notice(why);
+                self.say(why);
             }
             match self.join_again(&joined, was_given_up) {
-                Some(again) => (joined, lost) = again,
+                Some(again) => (joined, arrivals) = again,
                 None => return,
             }
         }
     }
 
     /// Tries until there is a connection; `None` where it is no longer wanted, or cannot be.
-    fn join_first(self: &Arc<Self>) -> Option<(Arc<Joined>, Receiver<Lost>)> {
+    fn join_first(&self) -> Option<(Arc<Joined>, Arrivals)> {
         let mut pauses = Pauses::new();
         loop {
-            match self.join().and_then(|(joined, lost)| Ok((joined.complete()?, lost))) {
-                Ok((joined, lost)) => {
+            match self.join(None).and_then(|(joined, rest)| Ok((joined.complete()?, rest))) {
+                Ok((mut joined, arrivals)) => {
+                    let history = std::mem::take(&mut joined.history);
                     let joined = Arc::new(joined);
-                    if !self.change_if_wanted(State::Joined(Arc::clone(&joined))) {
+                    if !self.change_if_wanted(State::Showing(Arc::clone(&joined))) {
                         return None;
                     }
+                    self.has_joined.store(true, Ordering::SeqCst);
+                    self.show_past(history, Age::Old);
                     (self.on_event)(ConnectionEvent::Joined(Arc::clone(&joined)));
-                    return Some((joined, lost));
+                    return self.begin(joined, arrivals);
                 }
                 Err(NotJoined::Unreachable(why)) if self.settings.reconnects => {
                     if !self.change_if_wanted(State::Waiting) || !self.try_later(&mut pauses, &why)
@@ -245,18 +296,15 @@ impl Shared {
     }
 
     /// Tries until there is a connection again; `None` where it is no longer wanted.
-    fn join_again(
-        self: &Arc<Self>,
-        last: &Joined,
-        at_once: bool,
-    ) -> Option<(Arc<Joined>, Receiver<Lost>)> {
+    fn join_again(&self, last: &Joined, at_once: bool) -> Option<(Arc<Joined>, Arrivals)> {
+        let seen = Seen::by(&last.client, &last.features);
         let mut pauses = Pauses::new();
         if !at_once && !self.pause(&mut pauses, String::new()) {
             return None;
         }
         loop {
-            match self.join() {
-                Ok((joined, lost)) => return self.take_again(last, joined, lost),
+            match self.join(seen) {
+                Ok((joined, arrivals)) => return self.take_again(last, joined, arrivals),
                 Err(why) => {
                     let is_wanted = self.change_if_wanted(State::Waiting);
                     if !is_wanted || !self.try_later(&mut pauses, &why.to_string()) {
@@ -269,24 +317,25 @@ impl Shared {
 
     /// Takes a connection that was made again, and says what has changed.
     fn take_again(
-        self: &Arc<Self>,
+        &self,
         last: &Joined,
-        joined: Joined,
-        lost: Receiver<Lost>,
-    ) -> Option<(Arc<Joined>, Receiver<Lost>)> {
+        mut joined: Joined,
+        arrivals: Arrivals,
+    ) -> Option<(Arc<Joined>, Arrivals)> {
         if let Err(reason) = &joined.nickname {
-            self.notice(NotJoined::Nickname(reason.clone()).to_string());
+            self.say(NotJoined::Nickname(reason.clone()).to_string());
         }
         if let Err(why) = &joined.to {
-            self.notice(why.clone());
+            self.say(why.clone());
         }
+        let missed = std::mem::take(&mut joined.history);
         let joined = Arc::new(joined);
         // First, so that a person who reads that there is a connection can use it.
-        if !self.change_if_wanted(State::Joined(Arc::clone(&joined))) {
+        if !self.change_if_wanted(State::Showing(Arc::clone(&joined))) {
             return None;
         }
         (self.on_event)(ConnectionEvent::JoinedAgain);
-        self.notice(match (last.uid, joined.uid) {
+        self.say(match (last.uid, joined.uid) {
             (Some(last), Some(uid)) if last == uid => format!("connected again, with UID {uid}"),
             (Some(last), Some(uid)) => {
                 format!("connected again: your UID has changed from {last} to {uid}")
@@ -294,7 +343,23 @@ impl Shared {
             (None, Some(uid)) => format!("connected again: your UID is now {uid}"),
             (_, None) => "connected again: your UID has changed".to_string(),
         });
-        Some((joined, lost))
+        match joined.forgotten {
+            0 => {}
+            1 => self.say("one message was missed that the server no longer keeps".to_string()),
+            count => {
+                self.say(format!("{count} messages were missed that the server no longer keeps"))
+            }
+        }
+        self.show_past(missed, Age::Missed);
+        self.begin(joined, arrivals)
+    }
+
+    /// Shows what has arrived since the connection was made, and from now on all that arrives; `None`
+    /// where it is no longer wanted.
+    fn begin(&self, joined: Arc<Joined>, arrivals: Arrivals) -> Option<(Arc<Joined>, Arrivals)> {
+        arrivals.gate.open();
+        let is_wanted = self.change_if_wanted(State::Joined(Arc::clone(&joined)));
+        is_wanted.then_some((joined, arrivals))
     }
 
     /// Says why there is no connection, and waits; `false` where it is no longer wanted.
@@ -304,7 +369,7 @@ impl Shared {
 
     fn pause(&self, pauses: &mut Pauses, why: String) -> bool {
         let pause: Duration = pauses.next();
-        self.notice(format!("{why}trying again in {} s", pause.as_secs()));
+        self.say(format!("{why}trying again in {} s", pause.as_secs()));
         let until = Instant::now() + pause;
         let mut state = self.state.lock();
         while !matches!(*state, State::Ended) {

@@ -29,6 +29,12 @@ pub(crate) struct Settings {
     pub(crate) is_plain: bool,
     /// Whether the time stands before each line that arrives.
     pub(crate) has_times: bool,
+    /// How many public messages of before are shown on joining; `None` where the person has not said.
+    pub(crate) history: Option<u64>,
+    /// Whether it is said who comes and goes; `None` where the person has not said.
+    pub(crate) notices: Option<bool>,
+    /// Whether files are shared under their names, where the server takes names.
+    pub(crate) tells_names: bool,
     /// Where what is said is kept.
     pub(crate) log: Option<PathBuf>,
 }

@@ -8,13 +8,26 @@ pub(crate) mod line;
 
 use std::io::{self, IsTerminal};
 
-use jiff::ZonedDateTime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
+use multichat::client::Relay;
 use multichat::ids::Uid;
 pub(crate) use multichat::text::{Escaped, TerminalSafe};
 use rustix::termios::tcgetwinsize;
 
 use crate::options::variable;
 use crate::settings::Settings;
+
+/// Whether something is new to the reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// It has just arrived.
+    New,
+    /// It was said while there was no connection.
+    Missed,
+    /// It was said before the reader came.
+    Old,
+}
 
 /// How lines are shown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,4 +88,18 @@ pub(crate) fn sender(uid: Uid, nickname: Option<&str>) -> String {
 /// The time, in the words of `strftime`.
 pub(crate) fn time(format: &str) -> String {
     ZonedDateTime::now().strftime(format).to_string()
+}
+
+/// The time of what is shown: of its arrival; where that tells nothing, when the server has taken it,
+/// with the date if it was another day.
+fn time_of(relay: &Relay, age: Age, format: &str) -> String {
+    let sent = relay.extra.time.filter(|_| age != Age::New);
+    let sent = sent.and_then(|sent| i64::try_from(sent.millis()).ok());
+    let sent = sent.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+    let Some(sent) = sent.map(|sent| sent.to_zoned_datetime(TimeZone::system())) else {
+        return time(format);
+    };
+    let is_today = sent.date() == ZonedDateTime::now().date();
+    let date = if is_today || format.contains("%Y") { "" } else { "%Y-%m-%d " };
+    sent.strftime(&format!("{date}{format}")).to_string()
 }

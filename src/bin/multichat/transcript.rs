@@ -15,7 +15,7 @@ use crate::file::name::shown_path;
 use crate::output::complain;
 use crate::settings::Settings;
 use crate::show::line;
-use crate::show::{Style, TerminalSafe, sender, time};
+use crate::show::{Age, Style, TerminalSafe, sender, time};
 
 /// Only the person may read it: private messages are in it.
 const MODE: u32 = 0o600;
@@ -43,10 +43,13 @@ impl Transcript {
         Ok(Transcript { file: Mutex::new(Some(file)), path: path.to_path_buf() })
     }
 
-    /// Appends what has arrived.
-    pub(crate) fn relay(&self, relay: &Relay) {
+    /// Appends what has arrived; what was said before the person came is not of this conversation.
+    pub(crate) fn relay(&self, relay: &Relay, age: Age) {
+        if age == Age::Old {
+            return;
+        }
         let style = Style { time: Some(TIME), ..Style::default() };
-        self.append(&line::relay(relay, style, None));
+        self.append(&line::relay(relay, age, style, None));
     }
 
     /// Appends what the person has said.

@@ -16,8 +16,16 @@ pub(super) const RULES: &[Rule] = &[
         query_drops_left,
     ),
     draft(
+        ("bye-is-last", "§2.3.4", "bye is not relayed, nor is what is sent behind it"),
+        bye_is_last,
+    ),
+    draft(
         ("bye-harms-nobody", "§2.3.4", "the session of the others goes on when one says bye"),
         bye_harms_nobody,
+    ),
+    draft(
+        ("uid-not-taken", "§2.3.1.2", "no client gets the UID of one that is here"),
+        uid_not_taken,
     ),
     draft(
         (
@@ -75,6 +83,16 @@ fn query_drops_left(case: &Case<'_>) -> Check {
     Ok(())
 }
 
+fn bye_is_last(case: &Case<'_>) -> Check {
+    let (mut leaver, mut listener) = case.pair()?;
+    let text = case.text();
+    let flight = [leaver.encode(&Request::bye()), leaver.encode(&Request::chat(&text))].concat();
+    leaver.send(flight);
+    leaver.drain("the end of the connection").needs("bye-closes")?;
+    let is_unwanted = |message: &Message| message.is("bye") || message.body == text.as_bytes();
+    listener.quiet("nothing, neither of bye nor of what came behind it", is_unwanted)
+}
+
 /// Whether two clients still hear each other.
 fn goes_on(case: &Case<'_>, speaker: &mut Peer, listener: &mut Peer) -> Check {
     case.rests_on("public-relay")?;
@@ -110,4 +128,19 @@ fn reset_harms_nobody(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener) = case.pair()?;
     case.join()?.reset();
     goes_on(case, &mut speaker, &mut listener)
+}
+
+fn uid_not_taken(case: &Case<'_>) -> Check {
+    case.rests_on("bye-harms-nobody")?;
+    let (mut leaver, _second, mut watcher) = case.known()?;
+    leaver.post(&Request::bye());
+    leaver.drain("the end of the connection").needs("bye-closes")?;
+    let before = watcher.uids()?;
+    let _next = case.join()?;
+    let after = watcher.uids()?;
+    if after.iter().any(|uid| !before.contains(uid)) {
+        return Ok(());
+    }
+    let got = format!("before: {}; after: {}", before.join(" "), after.join(" "));
+    Err(watcher.broken(&got, "another UID for the client that has joined"))
 }

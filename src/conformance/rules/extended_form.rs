@@ -20,7 +20,7 @@ pub(super) const RULES: &[Rule] = &[
         features_form,
     ),
     extended(
-        ("features-limits", "E1", "max-text and max-file are numbers of bytes"),
+        ("features-limits", "E1", "history, max-text and max-file are numbers"),
         features_limits,
     ),
     extended(
@@ -131,10 +131,13 @@ fn features_form(case: &Case<'_>) -> Check {
 }
 
 fn features_limits(case: &Case<'_>) -> Check {
-    for name in ["max-text", "max-file"] {
-        let value = case.feature(name)?;
+    case.feature("max-text")?;
+    case.feature("max-file")?;
+    for name in ["history", "max-text", "max-file"] {
+        // A server that keeps no history does not list it.
+        let Ok(value) = case.feature(name) else { continue };
         if value.parse::<u64>().is_err() {
-            return Err(case.join()?.broken(&format!("{name} {value}"), "a number of bytes"));
+            return Err(case.join()?.broken(&format!("{name} {value}"), "a number"));
         }
     }
     Ok(())
@@ -142,10 +145,14 @@ fn features_limits(case: &Case<'_>) -> Check {
 
 fn features_started(case: &Case<'_>) -> Check {
     let value = case.feature("started")?;
-    match is_time(&value) {
-        true => Ok(()),
-        false => Err(case.join()?.broken(&value, "a time such as 2026-11-26T09:41:00.123Z")),
+    let mut client = case.join()?;
+    if !is_time(&value) {
+        return Err(client.broken(&value, "a time such as 2026-11-26T09:41:00.123Z"));
     }
+    let response = client.ask_ok(&Request::query_for("features"))?;
+    let line = format!("started {value}");
+    let is_same = response.text().lines().any(|listed| listed == line);
+    client.must(is_same, &response, &format!("the same time for every client: {value}"))
 }
 
 fn query_words(case: &Case<'_>) -> Check {

@@ -3,7 +3,7 @@
 use super::extended;
 use super::extended_form::join_extended;
 use crate::conformance::Rule;
-use crate::conformance::case::{Case, Check};
+use crate::conformance::case::{Case, Check, Stop};
 use crate::conformance::finding::visible;
 use crate::conformance::message::{Message, Parsed};
 use crate::conformance::peer::{Needs, Peer};
@@ -29,6 +29,10 @@ pub(super) const RULES: &[Rule] = &[
             "the history is relays in the extended form, texts with their bodies",
         ),
         history_form,
+    ),
+    extended(
+        ("history-kept", "E3", "as many messages are kept as features say, and no more"),
+        history_kept,
     ),
     extended(("history-count", "E3", "history N is the last N"), history_count),
     extended(
@@ -148,6 +152,28 @@ fn history_form(case: &Case<'_>) -> Check {
     Ok(())
 }
 
+fn history_kept(case: &Case<'_>) -> Check {
+    let kept = case.feature("history")?.parse().unwrap_or(0);
+    if kept > 1000 {
+        return Err(Stop::Skip(format!("{kept} messages are kept: too many to try")));
+    }
+    let mut speaker = case.join()?;
+    let texts: Vec<String> = (0..kept + 2).map(|_| case.text()).collect();
+    let flight: Vec<u8> =
+        texts.iter().flat_map(|text| speaker.encode(&Request::chat(text))).collect();
+    speaker.send(flight);
+    for text in &texts {
+        let response = speaker.response(&format!("a response to {text:?}"))?;
+        speaker.must(response.is_ok(), &response, "Status Ok").needs("public-ok")?;
+    }
+    let mut asker = case.join()?;
+    let relays = history(&mut asker, &format!("history {}", kept + 100))?;
+    if relays.len() == kept {
+        return Ok(());
+    }
+    Err(asker.broken(&format!("{} messages", relays.len()), &format!("{kept} messages")))
+}
+
 fn history_count(case: &Case<'_>) -> Check {
     said(case, 4)?;
     let mut asker = case.join()?;
@@ -222,6 +248,8 @@ fn history_refused(case: &Case<'_>) -> Check {
         "history x",
         "history 1 after",
         "history 1 after x",
+        "history 1 after 2 3",
+        "history after 2",
         "history 1 before 2",
         "history 1 2",
         "history 18446744073709551616",

@@ -3,6 +3,7 @@
 use super::extended;
 use super::extended_form::speaker_and_listener;
 use super::settled_fatal::is_fatal;
+use super::settled_nicknames::unless_ascii;
 use crate::conformance::Rule;
 use crate::conformance::case::{Case, Check};
 use crate::conformance::message::Message;
@@ -99,9 +100,16 @@ fn file_name_trim(case: &Case<'_>) -> Check {
 }
 
 fn file_name_utf8(case: &Case<'_>) -> Check {
-    let name = "Pl\u{e4}ne \u{5f20}\u{4f1f}.pdf";
-    let ([_, listener], relay, _) = named(case, name)?;
-    listener.field(&relay, "File-Name", name)
+    case.feature("file-name")?;
+    let request = Request::share("pdf", "x").field("File-Name", "\u{e4}.pdf");
+    unless_ascii(&mut case.join()?, &request)?;
+    // Bytes are counted, not characters.
+    let longest = "\u{fc}".repeat(100);
+    for name in ["Pl\u{e4}ne \u{5f20}\u{4f1f}.pdf", &longest] {
+        let ([_, listener], relay, _) = named(case, name)?;
+        listener.field(&relay, "File-Name", name)?;
+    }
+    refuses(case, &[&"\u{fc}".repeat(101)])
 }
 
 /// Shares whose name is to be refused, in words that name the field; the session goes on.

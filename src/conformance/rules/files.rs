@@ -33,6 +33,10 @@ pub(super) const RULES: &[Rule] = &[
         share_private,
     ),
     draft(
+        ("share-unknown", "§2.3.2.1", "a file to a UID that nobody has gets Status Error"),
+        share_unknown,
+    ),
+    draft(
         ("file-id-new", "§2.2.1.1", "each shared file has a File-ID of its own, and they go up"),
         file_id_new,
     ),
@@ -54,6 +58,14 @@ pub(super) const RULES: &[Rule] = &[
     draft(
         ("fetch-right-one", "§2.3.3.2", "of two files each is fetched by its own File-ID"),
         fetch_right_one,
+    ),
+    draft(
+        ("fetch-sharer-gone", "§1.3.2", "a file can be fetched when its sharer has left"),
+        fetch_sharer_gone,
+    ),
+    draft(
+        ("share-alone", "§2.3.2.2", "where nobody else is there, a file is staged all the same"),
+        share_alone,
     ),
 ];
 
@@ -175,6 +187,26 @@ fn share_private(case: &Case<'_>) -> Check {
     other.quiet("nothing: the file is for another client", is_file(content.len()))
 }
 
+fn share_alone(case: &Case<'_>) -> Check {
+    let mut sharer = case.join()?;
+    case.alone(&mut sharer)?;
+    let content = case.file();
+    let response = sharer.ask_ok(&Request::share(EXTENSION, &content)).needs("share-ok")?;
+    // A server of the draft does not tell the sharer its File-ID.
+    if let Some(id) = response.field("File-ID") {
+        fetches(&mut case.join()?, id, &content).needs("fetch-bytes")?;
+    }
+    Ok(())
+}
+
+fn share_unknown(case: &Case<'_>) -> Check {
+    let (mut sharer, mut other) = case.pair()?;
+    let extension = case.extension();
+    sharer.ask_refused(&Request::share(&extension, case.file()).to(case.nobody()))?;
+    let is_it = |message: &Message| message.field("Content-Type") == Some(&extension);
+    other.quiet("nothing", is_it)
+}
+
 fn file_id_new(case: &Case<'_>) -> Check {
     let (mut speaker, mut listener) = case.pair()?;
     let mut last = None;
@@ -261,4 +293,17 @@ fn fetch_right_one(case: &Case<'_>) -> Check {
         fetches(&mut listener, id, content).needs("fetch-bytes")?;
     }
     Ok(())
+}
+
+fn fetch_sharer_gone(case: &Case<'_>) -> Check {
+    let (mut sharer, mut listener) = case.pair()?;
+    let content = case.file();
+    let relay = shared(case, &mut sharer, &mut listener, &content)?;
+    let id = file_id(&listener, &relay)?;
+    sharer.post(&Request::bye());
+    sharer.drain("the end of the connection").needs("bye-closes")?;
+    // It was fetched by nobody before.
+    case.rests_on("fetch-ok")?;
+    let response = listener.ask_ok(&Request::fetch(&id))?;
+    listener.must(response.body == content, &response, "the file").needs("fetch-bytes")
 }

@@ -1,6 +1,7 @@
 //! Private texts (§2.3.2.1), and what a sender is told where one cannot be delivered (§2.3.4).
 
 use super::draft;
+use super::public::hides_address;
 use crate::conformance::Rule;
 use crate::conformance::case::{Case, Check};
 use crate::conformance::message::Message;
@@ -22,6 +23,7 @@ pub(super) const RULES: &[Rule] = &[
         private_from,
     ),
     draft(("private-to", "§2.2.1.1", "the relay of a private text inherits To"), private_to),
+    draft(("uid-stays", "§2.3.1.2", "a client keeps its UID when others leave"), uid_stays),
     draft(
         ("private-unknown", "§2.2.1.3", "a text to a UID that nobody has gets Status Error"),
         private_unknown,
@@ -55,8 +57,20 @@ pub(super) const RULES: &[Rule] = &[
         private_reset,
     ),
     draft(
+        (
+            "query-drops-closed",
+            "§2.1.1.2",
+            "a client that closed without bye is listed no longer, once relays to it fail",
+        ),
+        query_drops_closed,
+    ),
+    draft(
         ("error-reason", "§2.2.1.3", "Status Error comes with the reason, as text"),
         error_reason,
+    ),
+    draft(
+        ("reason-no-address", "§1.2 R4", "the reason of a failure tells no address of a client"),
+        reason_no_address,
     ),
 ];
 
@@ -106,6 +120,23 @@ fn private_to(case: &Case<'_>) -> Check {
     listener.field(&relay, "To", &listener.uid)
 }
 
+fn uid_stays(case: &Case<'_>) -> Check {
+    for rule in ["public-relay", "private-relay", "bye-harms-nobody"] {
+        case.rests_on(rule)?;
+    }
+    let (mut leaver, mut stayer, mut watcher) = case.known()?;
+    leaver.post(&Request::bye());
+    leaver.drain("the end of the connection").needs("bye-closes")?;
+    let (public, private) = (case.text(), case.text());
+    stayer.ask(&Request::chat(&public))?;
+    let relay = watcher.hear(&public).needs("public-relay")?;
+    watcher.must(relay.has("From"), &relay, "From").needs("relay-from")?;
+    watcher.field(&relay, "From", &stayer.uid)?;
+    watcher.ask(&Request::chat(&private).to(&stayer.uid))?;
+    stayer.hear(&private)?;
+    Ok(())
+}
+
 fn private_unknown(case: &Case<'_>) -> Check {
     let (mut speaker, _other) = case.pair()?;
     speaker.ask_refused(&Request::chat(case.text()).to(case.nobody()))?;
@@ -148,9 +179,34 @@ fn private_reset(case: &Case<'_>) -> Check {
     is_noticed(case, &mut speaker, &uid)
 }
 
+fn query_drops_closed(case: &Case<'_>) -> Check {
+    case.rests_on("private-closed")?;
+    let (leaver, _other, mut watcher) = case.known()?;
+    let uid = leaver.uid.clone();
+    leaver.close();
+    case.until(|| {
+        watcher.ask(&Request::chat(case.text()))?;
+        let listed = watcher.uids()?;
+        match listed.contains(&uid) {
+            false => Ok(()),
+            true => {
+                let want = format!("a list without {uid}, who has closed");
+                Err(watcher.broken(&listed.join(" "), &want))
+            }
+        }
+    })
+}
+
 fn error_reason(case: &Case<'_>) -> Check {
-    let mut speaker = case.join()?;
-    for request in [Request::chat(case.text()).to(case.nobody()), Request::fetch(case.nobody())] {
+    case.rests_on("private-left")?;
+    let (mut leaver, _other, mut speaker) = case.known()?;
+    leaver.post(&Request::bye());
+    leaver.drain("the end of the connection").needs("bye-closes")?;
+    for request in [
+        Request::chat(case.text()).to(case.nobody()),
+        Request::chat(case.text()).to(&leaver.uid),
+        Request::fetch(case.nobody()),
+    ] {
         let response = speaker.ask(&request)?;
         if response.is_ok() {
             continue;
@@ -159,6 +215,23 @@ fn error_reason(case: &Case<'_>) -> Check {
         let says_something = response.body.iter().any(u8::is_ascii_alphabetic);
         speaker.must(says_something, &response, "the reason in the body")?;
         speaker.must(response.body.is_ascii(), &response, "a reason in ASCII")?;
+    }
+    Ok(())
+}
+
+fn reason_no_address(case: &Case<'_>) -> Check {
+    for rule in ["no-address", "private-left", "private-closed"] {
+        case.rests_on(rule)?;
+    }
+    let (mut leaver, closer, mut speaker) = case.known()?;
+    let (host, ports) = (leaver.host(), [leaver.port(), closer.port()]);
+    let uids = [leaver.uid.clone(), closer.uid.clone()];
+    leaver.post(&Request::bye());
+    leaver.drain("the end of the connection").needs("bye-closes")?;
+    closer.close();
+    for (uid, port) in uids.iter().zip(ports) {
+        let reason = case.until(|| speaker.ask_refused(&Request::chat(case.text()).to(uid)));
+        hides_address(&speaker, &reason.needs("private-left")?, (&host, port))?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::draft;
 use crate::conformance::Rule;
 use crate::conformance::case::{Case, Check};
 use crate::conformance::message::{FIELDS, Message};
-use crate::conformance::peer::Needs;
+use crate::conformance::peer::{Needs, Peer};
 use crate::conformance::request::Request;
 
 pub(super) const RULES: &[Rule] = &[
@@ -84,7 +84,7 @@ fn public_alone(case: &Case<'_>) -> Check {
 }
 
 /// A text, and its relay as another client gets it.
-fn relayed(case: &Case<'_>) -> Check<(Message, crate::conformance::peer::Peer)> {
+fn relayed(case: &Case<'_>) -> Check<(Message, Peer)> {
     case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
     let text = case.text();
@@ -209,12 +209,22 @@ fn no_address(case: &Case<'_>) -> Check {
     speaker.ask(&Request::chat(&text))?;
     let relay = listener.hear(&text).needs("public-relay")?;
     let list = listener.ask(&Request::query())?;
-    let (host, port) = (speaker.host(), speaker.port().to_string());
     for message in [relay, list] {
-        let said = String::from_utf8_lossy(&message.bytes()).replace(&text, "");
-        let mut words = said.split(|c: char| !c.is_ascii_alphanumeric());
-        listener.must(!said.contains(&host), &message, "no address of another client")?;
-        listener.must(!words.any(|word| word == port), &message, "no port of another client")?;
+        hides_address(&listener, &message, (&speaker.host(), speaker.port()))?;
     }
     Ok(())
+}
+
+/// A message must tell neither the address nor the port of another client.
+pub(super) fn hides_address(client: &Peer, message: &Message, other: (&str, u16)) -> Check {
+    let (host, port) = (other.0, other.1.to_string());
+    let mut said = message.header.clone();
+    // What the rules say themselves, or what they share, may look like a port.
+    if message.is_response() {
+        said.extend_from_slice(&message.body);
+    }
+    let said = String::from_utf8_lossy(&said);
+    let mut words = said.split(|c: char| !c.is_ascii_alphanumeric());
+    client.must(!said.contains(host), message, "no address of another client")?;
+    client.must(!words.any(|word| word == port), message, "no port of another client")
 }

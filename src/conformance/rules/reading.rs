@@ -149,5 +149,11 @@ fn others_unhindered(case: &Case<'_>) -> Check {
     }
     half.send(&bytes[last..]);
     half.response("a response to the message once it is whole")?;
+    // Nor does a file that is still arriving.
+    let bytes = half.encode(&Request::share("txt", case.text()));
+    half.send(&bytes[..bytes.len() / 2]);
+    other.ask_ok(&Request::query())?;
+    half.send(&bytes[bytes.len() / 2..]);
+    half.response("a response to the file once it is whole")?;
     Ok(())
 }

@@ -55,6 +55,18 @@ pub(super) const RULES: &[Rule] = &[
         ("response-fields", "§2.2.1.2", "a response has no fields that the draft does not list"),
         response_fields,
     ),
+    draft(
+        (
+            "response-own",
+            "§2.2",
+            "a response goes to the sender of its message, and to nobody else",
+        ),
+        response_own,
+    ),
+    draft(
+        ("response-ascii", "§2.2.2.2", "the body of a response to chat and query is ASCII"),
+        response_ascii,
+    ),
 ];
 
 fn query_answered(case: &Case<'_>) -> Check {
@@ -183,6 +195,26 @@ fn response_fields(case: &Case<'_>) -> Check {
             let is_known = FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
             client.must(is_known && !is_foreign, &response, &format!("no {name}"))?;
         }
+    }
+    Ok(())
+}
+
+fn response_own(case: &Case<'_>) -> Check {
+    let (mut client, mut other) = case.pair()?;
+    let ids = 500_001..500_005;
+    for (id, request) in ids.clone().zip(standard_asks(case)) {
+        client.ask_raw(request.encode(id, case.ending()))?;
+    }
+    let response = other.ask(&Request::query())?;
+    let is_foreign = response.number("Message-ID").is_some_and(|id| ids.contains(&id));
+    other.must(!is_foreign, &response, "the response to one's own query, and no other one")
+}
+
+fn response_ascii(case: &Case<'_>) -> Check {
+    let mut client = case.join()?;
+    for request in [Request::query(), Request::chat(case.text())] {
+        let response = client.ask(&request)?;
+        client.must(response.body.is_ascii(), &response, "a body in ASCII")?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use super::settled_fatal::is_fatal;
 use super::settled_nicknames::unless_ascii;
 use crate::conformance::Rule;
 use crate::conformance::case::{Case, Check, Stop};
+use crate::conformance::message::Message;
 use crate::conformance::peer::{Needs, Peer};
 use crate::conformance::request::Request;
 
@@ -21,6 +22,10 @@ pub(super) const RULES: &[Rule] = &[
     settled(
         ("uid-before-query", "P4", "a client is active as soon as it connects, without a query"),
         uid_before_query,
+    ),
+    settled(
+        ("silent-hears", "P4", "a client that has said nothing yet gets what is said"),
+        silent_hears,
     ),
     settled(
         ("query-names", "P4", "query names lists UIDs and nicknames, ascending by UID"),
@@ -121,6 +126,27 @@ fn uid_before_query(case: &Case<'_>) -> Check {
     })
 }
 
+fn silent_hears(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
+    case.rests_on("uid-before-query")?;
+    let mut speaker = case.join()?;
+    let before = speaker.uids()?;
+    let mut silent = case.connect()?;
+    // Connections are taken in the order in which they were made.
+    let _next = case.join()?;
+    let mut new = speaker.uids()?;
+    new.retain(|uid| !before.contains(uid));
+    let (public, private) = (case.text(), case.text());
+    speaker.ask_ok(&Request::chat(&public))?;
+    silent.hear(&public)?;
+    // One of them is its own; others may have come as well.
+    for uid in new {
+        speaker.ask(&Request::chat(&private).to(&uid))?;
+    }
+    silent.hear(&private)?;
+    Ok(())
+}
+
 fn query_names(case: &Case<'_>) -> Check {
     let (mut named, nameless, mut asker) = case.known()?;
     named.ask_ok(&Request::nickname("Tom Sawyer")).needs("nickname-ok")?;
@@ -177,7 +203,7 @@ fn text_default(case: &Case<'_>) -> Check {
     let text = case.text();
     let len = text.len();
     let response = speaker
-        .ask_raw(format!("Message-Type chat\nMessage-ID 77\nContent-Length {len}\n\n{text}"))?;
+        .ask_raw(format!("Message-Type chat\nMessage-ID 7777\nContent-Length {len}\n\n{text}"))?;
     speaker.must(response.is_ok(), &response, "Status Ok")?;
     let relay = listener.hear(&text)?;
     listener.field(&relay, "Content-Type", "text")
@@ -220,8 +246,11 @@ fn text_limit(case: &Case<'_>) -> Check {
     speaker.ask_ok(&Request::chat(&text))?;
     let relay = listener.relay("a relay of the text", |message| message.body == text.as_bytes())?;
     listener.field(&relay, "Content-Length", &limit.to_string())?;
-    let response = speaker.ask(&Request::chat(format!("{text} ")))?;
-    speaker.reason(&response, &[&limit.to_string()])
+    let response = speaker.ask(&Request::chat(format!("{text}x")))?;
+    speaker.reason(&response, &[&limit.to_string(), &(limit + 1).to_string()])?;
+    listener.quiet("nothing of it", |message| message.body.starts_with(text.as_bytes()))?;
+    speaker.ask_ok(&Request::query())?;
+    Ok(())
 }
 
 fn to_self(case: &Case<'_>) -> Check {
@@ -229,9 +258,13 @@ fn to_self(case: &Case<'_>) -> Check {
     let mut client = case.join_known(&mut watcher)?;
     let (text, uid) = (case.text(), client.uid.clone());
     client.ask_ok(&Request::chat(&text).to(&uid))?;
-    let relay = client.hear(&text)?;
+    let is_it = |message: &Message| message.body == text.as_bytes();
+    let Some(relay) = client.take_relays().into_iter().find(is_it) else {
+        return Err(client.broken("the response", "the relay of the text, and then the response"));
+    };
     client.field(&relay, "From", &uid)?;
-    client.field(&relay, "To", &uid)
+    client.field(&relay, "To", &uid)?;
+    watcher.quiet("nothing: it is for another client", is_it)
 }
 
 fn to_ignored(case: &Case<'_>) -> Check {
@@ -239,6 +272,9 @@ fn to_ignored(case: &Case<'_>) -> Check {
     for to in ["999999999", "me"] {
         client.ask_ok(&Request::query().to(to))?;
         client.ask_ok(&Request::nickname("Tom").to(to))?;
+        let fetch = Request::fetch(case.nobody()).to(to);
+        let response = client.ask(&fetch)?;
+        client.reason(&response, &[case.nobody()])?;
     }
     client.send("Message-Type bye\nMessage-ID 1\nTo me\n\n");
     client.end("the end of the connection")
@@ -246,8 +282,11 @@ fn to_ignored(case: &Case<'_>) -> Check {
 
 fn cause_never(case: &Case<'_>) -> Check {
     let mut client = case.join()?;
-    let response = client.ask(&Request::chat("hi").to(case.nobody()))?;
-    client.reason(&response, &[case.nobody(), "has connected"])
+    for uid in [case.nobody(), "0", "18446744073709551615"] {
+        let response = client.ask(&Request::chat("hi").to(uid))?;
+        client.reason(&response, &[uid, "has connected"])?;
+    }
+    Ok(())
 }
 
 /// What a sender is told of a client that has left.
@@ -258,7 +297,7 @@ fn is_told(case: &Case<'_>, speaker: &mut Peer, gone: &str, cause: &str) -> Chec
         speaker.refused(&response)?;
         Ok(response)
     })?;
-    speaker.reason(&told, &[gone, cause])
+    speaker.reason(&told, &[&format!("client {gone} has left"), cause])
 }
 
 fn cause_bye(case: &Case<'_>) -> Check {

@@ -195,9 +195,20 @@ fn field_repeated(case: &Case<'_>) -> Check {
     client.field(&response, "Message-Type", "query")?;
     let text = case.text();
     let len = text.len();
-    let fields = "To 999999999\nTo 999999999\n";
-    let chat = format!("Message-Type chat\nMessage-ID 1\n{fields}Content-Length {len}\n\n{text}");
-    is_refused(&mut client, &chat, &["To", "repeated"])?;
+    for field in [
+        "To 999999999",
+        "Content-Type text",
+        "From 1",
+        "Sender-Nickname Tom",
+        "File-ID 1",
+        "Status Ok",
+    ] {
+        let name = field.split(' ').next().unwrap_or_default();
+        let fields = format!("{field}\n{field}\n");
+        let chat =
+            format!("Message-Type chat\nMessage-ID 1\n{fields}Content-Length {len}\n\n{text}");
+        is_refused(&mut client, &chat, &[name, "repeated"])?;
+    }
     listener.quiet("nothing", |message| message.body == text.as_bytes())
 }
 

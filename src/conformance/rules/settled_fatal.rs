@@ -111,7 +111,7 @@ fn stray_bytes_fatal(case: &Case<'_>) -> Check {
     let response = client.response("a response to the chat")?;
     client.must(response.is_ok(), &response, "Status Ok")?;
     let response = client.response("an error for the stray bytes")?;
-    client.reason(&response, &["Content-Length", "u?"])?;
+    client.reason(&response, &["Content-Length was too small", "u?"])?;
     client.end("the end of the connection")
 }
 
@@ -246,6 +246,7 @@ fn bye_honoured(case: &Case<'_>) -> Check {
         "Message-Type bye\n\n",
         "Message-Type bye\nMessage-ID x\n\n",
         "Message-Type bye\nMessage-ID 1\nMessage-ID 1\nTo me\n\n",
+        "Message-Type bye\nMessage-ID 1\nContent-Type ../..\nContent-Length 8\n\ngood bye",
     ] {
         let mut client = case.join()?;
         client.send(bye);

@@ -80,6 +80,10 @@ pub(super) const RULES: &[Rule] = &[
         end_of_input,
     ),
     settled(
+        ("burst-arrives", "P5", "500 texts that are sent at once all arrive, in their order"),
+        burst_arrives,
+    ),
+    settled(
         ("whole-counts", "P5", "what came whole before a connection ended is relayed"),
         whole_counts,
     ),
@@ -232,7 +236,9 @@ fn fetch_private(case: &Case<'_>) -> Check {
         let response = client.ask_ok(&Request::fetch(&id))?;
         client.must(response.body == content, &response, "the file")?;
     }
-    other.ask_refused(&Request::fetch(&id))?;
+    for stranger in [&mut other, &mut case.join()?] {
+        stranger.ask_refused(&Request::fetch(&id))?;
+    }
     Ok(())
 }
 
@@ -245,13 +251,21 @@ fn fetch_same_words(case: &Case<'_>) -> Check {
 }
 
 fn fetch_digits(case: &Case<'_>) -> Check {
-    let mut client = case.join()?;
-    for body in ["", "ten", "-1", "1 2", "1.jpg", "../1", "0x1"] {
+    let (mut client, mut listener) = case.pair()?;
+    let bad = ["", "ten", "-1", "+1", "1 2", "1\n1", "1.0", "1.jpg", "../1", "0x1", "\u{661}"];
+    for body in bad.into_iter().chain(["18446744073709551616"]) {
         let response = client.ask(&Request::fetch(body))?;
         client.reason(&response, &["File-ID"])?;
     }
-    client.ask_ok(&Request::query())?;
-    Ok(())
+    for id in ["0", "18446744073709551615"] {
+        client.ask_refused(&Request::fetch(id))?;
+    }
+    let content = case.file();
+    client.ask_ok(&Request::share("jpg", &content)).needs("share-ok")?;
+    let relay = listener.hear_file("jpg", content.len()).needs("share-inherits")?;
+    let id = relay.field("File-ID").unwrap_or_default();
+    let response = listener.ask_ok(&Request::fetch(format!("{id:0>30}")))?;
+    listener.must(response.body == content, &response, "the file: leading zeros do not count")
 }
 
 fn order_of_public(case: &Case<'_>) -> Check {
@@ -300,7 +314,35 @@ fn end_of_input(case: &Case<'_>) -> Check {
         let response = client.response("a response to each chat before the end of input")?;
         client.must(response.is_ok(), &response, "Status Ok")?;
     }
-    client.end("the end of the connection")
+    client.end("the end of the connection")?;
+    // Between messages it is no error.
+    for end in ["", "\r\n\n", " \n"] {
+        let mut client = case.join()?;
+        client.send(end);
+        client.end_input();
+        client.end("the end of the connection, and no error")?;
+    }
+    Ok(())
+}
+
+fn burst_arrives(case: &Case<'_>) -> Check {
+    case.rests_on("public-relay")?;
+    let (mut speaker, mut listener) = case.pair()?;
+    let name = case.text();
+    let texts: Vec<String> = (1..=500).map(|number| format!("{name} burst {number}")).collect();
+    let flight: Vec<u8> =
+        texts.iter().flat_map(|text| speaker.encode(&Request::chat(text))).collect();
+    speaker.send(flight);
+    for text in &texts {
+        let want = format!("{text:?} next");
+        let relay = listener.relay(&want, |message| message.text().starts_with(&name))?;
+        listener.must(relay.body == text.as_bytes(), &relay, &want)?;
+    }
+    for text in &texts {
+        let response = speaker.response(&format!("a response to {text:?}"))?;
+        speaker.must(response.is_ok(), &response, "Status Ok")?;
+    }
+    Ok(())
 }
 
 fn whole_counts(case: &Case<'_>) -> Check {

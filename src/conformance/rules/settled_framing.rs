@@ -142,9 +142,11 @@ fn reads_any_case(case: &Case<'_>) -> Check {
     let message = format!(
         "MESSAGE-TYPE Chat\nmessage-ID 8\ncontent-type TEXT\ncontent-LENGTH {len}\n\n{text}"
     );
-    is_read(&mut speaker, &message)?;
+    let response = is_read(&mut speaker, &message)?;
+    speaker.lacks(&response, "File-ID")?;
     let relay = listener.hear(&text)?;
     listener.field(&relay, "Content-Type", "text")?;
+    listener.lacks(&relay, "File-ID")?;
     listener.field(&relay, "Message-Type", "chat")
 }
 
@@ -167,7 +169,7 @@ fn reads_unknown_field(case: &Case<'_>) -> Check {
     let text = case.text();
     let len = text.len();
     let message = format!(
-        "Message-Type chat\nX-Colour blue\nMessage-ID 7\nContent-Length {len}\nMood 1\n\n{text}"
+        "Message-Type chat\nX-Colour blue\nMessage-ID 7\nContent-Length {len}\nMood 1\t2\n\n{text}"
     );
     is_read(&mut speaker, &message)?;
     let relay = listener.hear(&text)?;
@@ -189,6 +191,9 @@ fn numbers_to_2_64(case: &Case<'_>) -> Check {
     let largest = u64::MAX.to_string();
     let response = is_read(&mut client, &format!("Message-Type query\nMessage-ID {largest}\n\n"))?;
     client.field(&response, "Message-ID", &largest)?;
+    let padded = format!("Message-Type query\nMessage-ID 000{largest}\n\n");
+    let response = is_read(&mut client, &padded)?;
+    client.field(&response, "Message-ID", &largest)?;
     let above = "18446744073709551616";
     let response = client.ask_raw(format!("Message-Type query\nMessage-ID {above}\n\n"))?;
     client.refused(&response)?;
@@ -198,8 +203,21 @@ fn numbers_to_2_64(case: &Case<'_>) -> Check {
 
 fn numbers_plain(case: &Case<'_>) -> Check {
     let mut client = case.join()?;
-    let response = is_read(&mut client, "Message-Type query\nMessage-ID 0042\n\n")?;
-    client.field(&response, "Message-ID", "42")
+    for (sent, written) in [("0042", "42"), ("0", "0"), ("000", "0")] {
+        let message = format!("Message-Type query\nMessage-ID {sent}\n\n");
+        let response = is_read(&mut client, &message)?;
+        client.field(&response, "Message-ID", written)?;
+    }
+    case.rests_on("private-relay")?;
+    let mut listener = case.join_known(&mut client)?;
+    let (text, uid) = (case.text(), listener.uid.clone());
+    let len = text.len();
+    let message =
+        format!("Message-Type chat\nMessage-ID 1\nTo 000{uid}\nContent-Length 00{len}\n\n{text}");
+    is_read(&mut client, &message)?;
+    let relay = listener.hear(&text)?;
+    listener.field(&relay, "To", &uid)?;
+    listener.field(&relay, "Content-Length", &len.to_string())
 }
 
 fn numbers_digits(case: &Case<'_>) -> Check {
@@ -244,11 +262,11 @@ fn lines_limit(case: &Case<'_>) -> Check {
 fn short_body_limit(case: &Case<'_>) -> Check {
     let mut client = case.join()?;
     for message_type in ["query", "fetch", "nickname"] {
-        let blanks = " ".repeat(1025);
-        let message = format!("Message-Type {message_type}\nMessage-ID 1\nContent-Length 1025\n\n");
-        client.send(message + &blanks);
-        let response = client.response("a response")?;
+        let header = format!("Message-Type {message_type}\nMessage-ID 1\nContent-Length 1025\n\n");
+        let response = client.ask_raw(header)?;
         client.reason(&response, &["1024"])?;
+        client.send(" ".repeat(1025));
+        client.ask_ok(&Request::query())?;
     }
     // As long as it may be: white space around it is dropped.
     is_read(
@@ -320,7 +338,10 @@ fn share_ok_file_id(case: &Case<'_>) -> Check {
     let content = case.file();
     let response = speaker.ask_ok(&Request::share("jpg", &content)).needs("share-ok")?;
     let relay = listener.hear_file("jpg", content.len()).needs("share-inherits")?;
-    speaker.field(&response, "File-ID", relay.field("File-ID").unwrap_or_default())
+    speaker.field(&response, "File-ID", relay.field("File-ID").unwrap_or_default())?;
+    let fields =
+        ["Status", "Message-Type", "Message-ID", "File-ID", "Content-Type", "Content-Length"];
+    has_fields(&speaker, &response, &fields)
 }
 
 fn bye_writes_queued(case: &Case<'_>) -> Check {

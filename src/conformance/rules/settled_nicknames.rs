@@ -162,6 +162,11 @@ fn nickname_joiners(case: &Case<'_>) -> Check {
 fn nickname_old_stays(case: &Case<'_>) -> Check {
     case.rests_on("public-relay")?;
     let (mut speaker, mut listener) = case.pair()?;
+    speaker.ask_refused(&Request::nickname("Tom\nTo 7"))?;
+    let text = case.text();
+    speaker.ask(&Request::chat(&text))?;
+    let relay = listener.hear(&text).needs("public-relay")?;
+    listener.lacks(&relay, "Sender-Nickname")?;
     takes(&mut speaker, "Tom").needs("nickname-body")?;
     speaker.ask_refused(&Request::nickname("Tom\nTo 7"))?;
     speaker.ask_refused(&Request::nickname(" "))?;

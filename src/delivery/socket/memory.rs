@@ -32,7 +32,7 @@ struct State {
     /// How many bytes fit beside what was read; without it, everything.
     capacity: Option<usize>,
     gone: Option<Cause>,
-    /// Whether the next send panics.
+    /// Whether the next send, or the next look at it, panics.
     panics: bool,
 }
 
@@ -72,7 +72,7 @@ impl MemorySocket {
         self.0.changed.notify_all();
     }
 
-    /// The next send panics.
+    /// The next send panics, or the next look at what was sent.
     #[cfg(not(shuttle))]
     pub(crate) fn panic_next(&self) {
         self.0.state.lock().panics = true;
@@ -137,6 +137,7 @@ impl Socket for MemorySocket {
 
     fn stats(&self, _tcp_info: &TcpInfo) -> Option<SocketStats> {
         let state = self.0.state.lock();
+        assert!(!state.panics, "injected by a test");
         let (sent, read) = (state.sent.len() as u64, state.read as u64);
         let unsent_bytes = if state.capacity.is_some() { sent - read } else { 0 };
         Some(SocketStats {

@@ -77,13 +77,16 @@ proptest! {
         let to = to.map(Uid);
         let relay = Relay { to, from: Uid(from), nickname: nickname.as_ref(), content };
         let time = Timestamp::from_millis(millis);
-        let mut encoded = Vec::new();
-        if is_extended {
-            let extra = Extra { file_name: name.as_ref(), sequence, time };
-            relay.encode_extended(&extra, &mut encoded);
-        } else {
-            relay.encode(&mut encoded);
-        }
+        let mut plain = Vec::new();
+        let place = relay.encode(&mut plain);
+        let extra = Extra { file_name: name.as_ref(), sequence, time };
+        let mut extended = Vec::new();
+        relay.encode_extended(&extra, &mut extended);
+        let mut inserted = Vec::new();
+        extra.insert(&plain, place, &mut inserted);
+        prop_assert_eq!(&inserted, &extended);
+        prop_assert_eq!(extended.len(), plain.len() + extra.encoded_len());
+        let encoded = if is_extended { extended } else { plain };
         let mut input = in_pieces(&encoded, sizes);
         let expected = ServerMessage::Relay {
             to,

@@ -1,15 +1,12 @@
 //! Any bytes as the frames of a client, in any split, with time-outs, into any buffer: the same as
 //! a naive reader has that sees all of them at once.
 
-#[allow(clippy::duplicate_mod, reason = "the tests hold all targets in one program")]
-mod naive_frames;
-
 use std::cell::RefCell;
 use std::io::{self, Read};
 
 use multichat::web::websocket::{ControlFrame, Unframed};
 
-use self::naive_frames::{Told, unframe_naively};
+use super::naive_frames::{Told, unframe_naively};
 
 /// Hands out its bytes in pieces of one size, and a time-out between two of them.
 struct Pieces<'a> {

@@ -1,6 +1,6 @@
 //! A stranger's side of a WebSocket: its request, its frames, and what the server's have to be.
 
-use super::naive_frames::Told;
+use super::super::naive_frames::Told;
 
 /// A request that every server lets in.
 pub(super) const HANDSHAKE: &[u8] = b"GET /chat HTTP/1.1\r\nHost: localhost\r\n\

@@ -72,7 +72,7 @@ fn share(stage: &Stage) {
 }
 
 fn fetch(stage: &Stage, id: FileId) -> Vec<u8> {
-    let (staged, fetch) = stage.fetch(id, Uid(1), || ()).expect("fetch what is listed");
+    let (staged, fetch) = stage.fetch(id, Uid(1), || (), || ()).expect("fetch what is listed");
     let mut content = Vec::new();
     fetch.file().read_to_end(&mut content).expect("read the file");
     assert_eq!(staged.len, content.len() as u64);

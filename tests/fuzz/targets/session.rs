@@ -7,8 +7,6 @@
 
 mod framing;
 mod judge;
-#[allow(clippy::duplicate_mod, reason = "the tests hold all targets in one program")]
-mod naive_frames;
 mod stranger;
 mod witness;
 
@@ -21,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use multichat::client::{Client, Content, Event, Relay, Timeouts};
+use multichat::client::{Client, Content, Event, Extra, Relay, SharedFile, Timeouts};
 use multichat::ids::{FileId, Uid};
 use multichat::server::{Config, RunningServer, Server};
 use multichat::text::Extension;
@@ -169,14 +167,14 @@ impl Room {
     fn exchange_file(&mut self) {
         let bytes = self.said.to_le_bytes();
         let extension = Extension::parse(b"bin").expect("an extension");
-        let shared =
-            self.ann.client.share(Some(Uid(2)), &extension, &mut &bytes[..], 8, &mut |_| {});
+        let file = SharedFile { extension: &extension, name: None, len: 8 };
+        let shared = self.ann.client.share(Some(Uid(2)), &file, &mut &bytes[..], &mut |_| {});
         let id = shared.expect("a share");
         let relay = self.tom.next();
         assert_eq!((relay.from, relay.content), (Uid(1), Content::File(id)));
         let fetched = Arc::new(Mutex::new(Vec::new()));
         let sink = Sink(Arc::clone(&fetched));
-        self.tom.client.fetch(id, move |_, _| Ok(Box::new(sink))).expect("a fetch");
+        self.tom.client.fetch(id, move |_| Ok(Box::new(sink))).expect("a fetch");
         assert_eq!(*fetched.lock().expect("the sink has not failed"), bytes);
     }
 }
@@ -258,6 +256,7 @@ fn text(from: u64, to: Option<u64>, text: &str) -> Relay {
         content_type: "text".to_string(),
         len: text.len() as u64,
         content: Content::Text(text.to_string()),
+        extra: Extra::default(),
     }
 }
 

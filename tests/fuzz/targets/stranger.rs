@@ -6,12 +6,12 @@ use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use multichat::client::{Content, Relay};
+use multichat::client::{Content, Extra, Relay};
 use multichat::ids::{FileId, Uid};
 
+use super::super::naive_frames::{Told, unframe_naively};
 use super::framing::{self, Got, HANDSHAKE};
 use super::judge::{self, Answer, Request, Verdict};
-use super::naive_frames::{Told, unframe_naively};
 use super::{DEADLINE, MAX_FILE, MAX_TEXT};
 
 /// The longest body of a query, a fetch or a nickname message.
@@ -281,7 +281,8 @@ impl Due {
 
     fn relay(&mut self, to: Option<u64>, content_type: String, len: u64, content: Content) {
         let (to, from, nickname) = (to.map(Uid), self.uid, self.nickname.clone());
-        self.relays.push(Relay { to, from, nickname, content_type, len, content });
+        let extra = Extra::default();
+        self.relays.push(Relay { to, from, nickname, content_type, len, content, extra });
     }
 }
 

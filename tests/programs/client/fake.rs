@@ -9,6 +9,21 @@ pub(crate) struct Asked {
     pub(crate) message_type: String,
     pub(crate) id: u64,
     pub(crate) body: Vec<u8>,
+    /// All its fields.
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+impl Asked {
+    /// The value of a field.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let found = self.fields.iter().find(|(field, _)| field == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Its body as text.
+    pub(crate) fn text(&self) -> &str {
+        str::from_utf8(&self.body).expect("text")
+    }
 }
 
 /// One connection to a client.
@@ -50,12 +65,16 @@ impl Fake {
     }
 
     fn read_header(&mut self) -> Option<(Asked, usize)> {
-        let mut asked = Asked { message_type: String::new(), id: 0, body: Vec::new() };
+        let mut asked =
+            Asked { message_type: String::new(), id: 0, body: Vec::new(), fields: Vec::new() };
         let mut len = 0;
         loop {
             let mut line = String::new();
             if self.input.read_line(&mut line).unwrap_or(0) == 0 {
                 return None;
+            }
+            if let Some((name, value)) = line.trim_end().split_once(' ') {
+                asked.fields.push((name.to_string(), value.to_string()));
             }
             match line.trim_end().split_once(' ') {
                 None => break,

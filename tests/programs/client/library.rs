@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
-use multichat::client::{Client, Content, Event, Failure, Lost, Relay, Timeouts};
+use multichat::client::{Client, Content, Event, Failure, Lost, Relay, SharedFile, Timeouts};
 use multichat::ids::{FileId, Uid};
 use multichat::text::Extension;
 use parking_lot::Mutex;
@@ -25,6 +25,11 @@ fn connect_with(address: SocketAddr, timeouts: Timeouts) -> (Client, Receiver<Ev
 
 fn connect(address: SocketAddr) -> (Client, Receiver<Event>) {
     connect_with(address, Timeouts::default())
+}
+
+/// What is told of a file without a name.
+fn file(extension: &Extension, len: u64) -> SharedFile<'_> {
+    SharedFile { extension, name: None, len }
 }
 
 #[track_caller]
@@ -145,7 +150,7 @@ fn a_file_is_shared_and_fetched_as_it_was() {
     let mut progress = Vec::new();
     let len = bytes.len() as u64;
     let id = tom
-        .share(None, &extension, &mut &bytes[..], len, &mut |bytes| progress.push(bytes))
+        .share(None, &file(&extension, len), &mut &bytes[..], &mut |bytes| progress.push(bytes))
         .unwrap();
     assert_eq!(progress.last(), Some(&len));
     let relay = next_relay(&ann_events);
@@ -154,13 +159,13 @@ fn a_file_is_shared_and_fetched_as_it_was() {
     assert_eq!(ann.files().unwrap(), [format!("{id} tar.gz {len} {}", relay.from)]);
     let kept = Kept::default();
     let sink = kept.clone();
-    let answer = ann.fetch(id, move |content_type, declared| {
-        assert_eq!((content_type, declared), ("tar.gz", len));
+    let answer = ann.fetch(id, move |file| {
+        assert_eq!((file.content_type, file.name, file.len), ("tar.gz", None, len));
         Ok(Box::new(sink))
     });
     assert_eq!(answer.unwrap().len, len);
     assert_same_bytes(&kept.0.lock(), &bytes);
-    assert!(matches!(ann.fetch(FileId(99), |_, _| unreachable!()), Err(Failure::Refused(_))));
+    assert!(matches!(ann.fetch(FileId(99), |_| unreachable!()), Err(Failure::Refused(_))));
 }
 
 #[test]
@@ -170,12 +175,12 @@ fn a_file_that_is_refused_or_cannot_be_saved_leaves_the_connection_whole() {
     let extension = Extension::parse(b"bin").unwrap();
     let bytes = pattern(2, 1 << 20);
     let len = bytes.len() as u64;
-    match client.share(None, &extension, &mut &bytes[..], len, &mut |_| {}) {
+    match client.share(None, &file(&extension, len), &mut &bytes[..], &mut |_| {}) {
         Err(Failure::Refused(reason)) => assert!(reason.contains("limit of 1024"), "{reason}"),
         other => panic!("{other:?}"),
     }
-    let id = client.share(None, &extension, &mut &bytes[..1000], 1000, &mut |_| {}).unwrap();
-    match client.fetch(id, |_, _| Err(io::Error::other("no room"))) {
+    let id = client.share(None, &file(&extension, 1000), &mut &bytes[..1000], &mut |_| {}).unwrap();
+    match client.fetch(id, |_| Err(io::Error::other("no room"))) {
         Err(Failure::Local(error)) => assert_eq!(error.to_string(), "no room"),
         other => panic!("{other:?}"),
     }
@@ -190,7 +195,8 @@ fn a_large_file_that_is_refused_is_not_sent_to_its_end() {
     let len = 100 << 20;
     let (client, events) = connect(server.address);
     let mut sent = 0;
-    let shared = client.share(None, &extension, &mut io::repeat(0), len, &mut |bytes| sent = bytes);
+    let shared =
+        client.share(None, &file(&extension, len), &mut io::repeat(0), &mut |bytes| sent = bytes);
     match shared {
         Err(Failure::Refused(reason)) => assert!(reason.contains("limit of 1024"), "{reason}"),
         other => panic!("{other:?}"),
@@ -214,7 +220,8 @@ fn a_large_file_that_is_refused_is_not_sent_to_its_end() {
         let _ = client.input().read_to_end(&mut rest);
     });
     let (client, _events) = connect(address);
-    let shared = client.share(None, &extension, &mut io::repeat(0), len, &mut |bytes| sent = bytes);
+    let shared =
+        client.share(None, &file(&extension, len), &mut io::repeat(0), &mut |bytes| sent = bytes);
     assert!(matches!(shared, Err(Failure::Refused(_))), "{shared:?}");
     assert!(sent < len, "all was sent");
 }
@@ -233,7 +240,7 @@ fn a_request_with_a_deadline_does_not_wait_for_a_file_that_is_being_sent() {
     thread::spawn(move || {
         let extension = Extension::parse(b"bin").expect("an extension");
         let len = 1 << 30;
-        let _ = sharing.share(None, &extension, &mut io::repeat(0), len, &mut |_| {
+        let _ = sharing.share(None, &file(&extension, len), &mut io::repeat(0), &mut |_| {
             let _ = begun.send(());
         });
     });
@@ -249,8 +256,9 @@ fn messages_and_fields_that_the_draft_does_not_have_are_skipped() {
     let address = Fake::serve(|client| {
         client.begin();
         client.send(
-            "Message-Type notice\r\nFrom 7\r\nContent-Type text\r\nContent-Length 7\r\n\r\njoined\n\
-             Message-Type chat\r\nFrom 7\r\nSequence 4711\r\nTime 2026-11-26T09:41:00.123Z\r\n\
+            "Message-Type weather\r\nFrom 7\r\nContent-Type text\r\nContent-Length 7\r\n\r\nsunny!\n\
+             Message-Type notice\r\nFrom 7\r\nContent-Type text\r\nContent-Length 6\r\n\r\nslept\n\
+             Message-Type chat\r\nFrom 7\r\nWeather fine\r\n\
              Content-Type text\r\nContent-Length 2\r\n\r\nhi",
         );
         client.next();
@@ -264,7 +272,7 @@ fn a_file_that_becomes_shorter_while_it_is_shared_ends_the_connection() {
     let server = Server::start();
     let (client, events) = connect(server.address);
     let extension = Extension::parse(b"bin").unwrap();
-    match client.share(None, &extension, &mut &b"short"[..], 1000, &mut |_| {}) {
+    match client.share(None, &file(&extension, 1000), &mut &b"short"[..], &mut |_| {}) {
         Err(Failure::Local(error)) => assert!(error.to_string().contains("shorter"), "{error}"),
         other => panic!("{other:?}"),
     }
@@ -416,7 +424,7 @@ fn an_answer_is_not_overdue_while_another_one_comes() {
     let timeouts = Timeouts { answer: Duration::from_millis(400), ..Timeouts::default() };
     let (client, _events) = connect_with(address, timeouts);
     thread::scope(|scope| {
-        let fetched = scope.spawn(|| client.fetch(FileId(1), |_, _| Err(io::Error::other("full"))));
+        let fetched = scope.spawn(|| client.fetch(FileId(1), |_| Err(io::Error::other("full"))));
         let said = client.query("");
         assert_eq!(said.expect("the answer, late as it is"), "7\n");
         assert!(matches!(fetched.join().unwrap(), Err(Failure::Local(_))));

@@ -52,17 +52,17 @@ fn files_are_shared_listed_and_fetched() {
 
     let mut fetch = multichat(&server.address.to_string(), &["fetch", "1"]);
     fetch.current_dir(dir.path());
-    assert_eq!(Output::of(fetch).ok(), ["1.jpg"]);
-    assert_same_bytes(&fs::read(file("1.jpg")).unwrap(), &bytes);
+    assert_eq!(Output::of(fetch).ok(), ["1 cat.jpg"]);
+    assert_same_bytes(&fs::read(file("1 cat.jpg")).unwrap(), &bytes);
 
     // It is there: it is not overwritten, unless it is named.
-    fs::write(file("1.jpg"), b"mine").unwrap();
+    fs::write(file("1 cat.jpg"), b"mine").unwrap();
     let mut fetch = multichat(&server.address.to_string(), &["fetch", "1"]);
     fetch.current_dir(dir.path());
-    assert!(Output::of(fetch).failed(1, "1.jpg is already there").is_empty());
-    assert_eq!(fs::read(file("1.jpg")).unwrap(), b"mine");
-    assert!(run(&server, &["fetch", "1", "-o", &file("1.jpg")]).ok().is_empty());
-    assert_same_bytes(&fs::read(file("1.jpg")).unwrap(), &bytes);
+    assert!(Output::of(fetch).failed(1, "1 cat.jpg is already there").is_empty());
+    assert_eq!(fs::read(file("1 cat.jpg")).unwrap(), b"mine");
+    assert!(run(&server, &["fetch", "1", "-o", &file("1 cat.jpg")]).ok().is_empty());
+    assert_same_bytes(&fs::read(file("1 cat.jpg")).unwrap(), &bytes);
 
     let mut to_stdout = multichat(&server.address.to_string(), &["fetch", "1", "-o", "-"]);
     let out = file("out");
@@ -74,7 +74,7 @@ fn files_are_shared_listed_and_fetched() {
     run(&server, &["fetch", "1", "-o", &file("no/such")]).failed(1, "No such file");
     run(&server, &["share", &file("none")]).failed(1, "cannot share");
     run(&server, &["share", &file("")]).failed(1, "it is a directory; pack it first: tar -czf ");
-    assert_eq!(names_in(dir.path()), ["1.jpg", "a.tar.gz", "cat.jpg", "out"]);
+    assert_eq!(names_in(dir.path()), ["1 cat.jpg", "a.tar.gz", "cat.jpg", "out"]);
 }
 
 #[test]

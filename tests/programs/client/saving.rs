@@ -51,6 +51,10 @@ fn an_interrupted_fetch_leaves_nothing_behind() {
     let address = Fake::serve(|client| {
         client.begin();
         while let Some(asked) = client.next() {
+            if asked.message_type == "query" {
+                client.respond(&asked, "Error", "what?\n");
+                continue;
+            }
             client.send(format!(
                 "Status Ok\r\nMessage-Type fetch\r\nMessage-ID {}\r\nContent-Type jpg\r\n\
                  Content-Length 3000\r\n\r\nhalf of it",

@@ -20,7 +20,8 @@ use crate::common::{DEADLINE, Process, Server, assert_same_bytes, pattern};
 
 #[test]
 fn every_session_begins_with_query() {
-    // §2.3.1.2: the first message is a query, without a body; the draft's servers know no other.
+    // §2.3.1.2: the first message is a query, without a body. What a command needs to know of the
+    // server it asks behind it; a server that lists nothing is asked nothing that goes beyond the draft.
     let asked = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&asked);
     let address = Fake::serve(move |client| {
@@ -55,11 +56,14 @@ fn every_session_begins_with_query() {
     };
     check(&["send", "hi"], &[("chat", "hi"), ("bye", "")]);
     check(&["-n", "Tom", "send", "hi"], &[("nickname", "Tom"), ("chat", "hi"), ("bye", "")]);
-    check(&["files"], &[("query", "files"), ("bye", "")]);
-    check(&["fetch", "7"], &[("fetch", "7"), ("bye", "")]);
-    check(&["share", "x.txt"], &[("query", "features"), ("chat", "x"), ("bye", "")]);
-    check(&["listen", "--timeout", "0.2"], &[("bye", "")]);
-    check(&[], &[("bye", "")]);
+    let features = ("query", "features");
+    check(&["files"], &[features, ("query", "files"), ("bye", "")]);
+    check(&["fetch", "7"], &[features, ("fetch", "7"), ("bye", "")]);
+    check(&["fetch", "7", "-o", "x"], &[("fetch", "7"), ("bye", "")]);
+    check(&["share", "x.txt"], &[features, ("chat", "x"), ("bye", "")]);
+    check(&["listen", "--timeout", "0.2"], &[features, ("bye", "")]);
+    check(&["--history", "5", "--notices"], &[features, ("bye", "")]);
+    check(&[], &[features, ("bye", "")]);
     check(&["who"], &[("query", "self"), ("query", "names"), ("query", ""), ("bye", "")]);
 }
 
@@ -110,7 +114,7 @@ fn lines_of_json_are_carried_out_and_answered_in_their_order() {
             ok(Value::Null, json!({})),
             ok(json!([3]), json!({"file_id": 1})),
             ok(4.into(), json!({"output": "copy.jpg"})),
-            ok(Value::Null, json!({"output": "1.jpg"})),
+            ok(Value::Null, json!({"output": "1 a b.jpg"})),
             ok(Value::Null, json!({"answer": "1 Tom\n2 bot\n"})),
         ]
     );
@@ -119,7 +123,7 @@ fn lines_of_json_are_carried_out_and_answered_in_their_order() {
     assert_eq!(relays[2].field("To"), "1");
     assert_eq!(tom.relay().field("File-ID"), "1");
     assert_same_bytes(&fs::read(dir.path().join("copy.jpg")).unwrap(), &pattern(1, 1000));
-    assert_eq!(names_in(dir.path()), ["1.jpg", "a b.jpg", "copy.jpg"]);
+    assert_eq!(names_in(dir.path()), ["1 a b.jpg", "a b.jpg", "copy.jpg"]);
 }
 
 #[test]

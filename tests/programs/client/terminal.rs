@@ -324,13 +324,14 @@ fn files_are_shared_and_got_with_their_progress() {
     assert_eq!(tom.relay().field("To"), "1");
     terminal.type_in("/files\r");
     terminal.wait_for(
-        "File-ID  type    bytes  from\n      1  jpg   3145728  2\n      2  jpg   3145728  2\n",
+        "File-ID  type    bytes  from  name\n      1  jpg   3145728     2  my cat.jpg\n      \
+         2  jpg   3145728     2  my cat.jpg\n",
     );
     terminal.type_in("/get 1\r");
-    terminal.wait_for("file 1 is saved as 1.jpg");
-    assert_same_bytes(&fs::read(terminal.path("1.jpg")).unwrap(), &bytes);
+    terminal.wait_for("file 1 is saved as 1 my cat.jpg");
+    assert_same_bytes(&fs::read(terminal.path("1 my cat.jpg")).unwrap(), &bytes);
     terminal.type_in("/get 1\r");
-    terminal.wait_for("1.jpg is already there");
+    terminal.wait_for("1 my cat.jpg is already there");
     terminal.type_in("/get 1 'a b.jpg'\r");
     terminal.wait_for("file 1 is saved as a b.jpg");
     assert_same_bytes(&fs::read(terminal.path("a b.jpg")).unwrap(), &bytes);

@@ -1,5 +1,6 @@
 //! A running program, its output, and its end.
 
+use std::env;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
@@ -10,9 +11,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::DEADLINE;
 
+/// Names another server to be tested, such as an older one.
+const OTHER_SERVER: &str = "MULTICHATD";
+
 /// The server's command line, without what the environment of the tests might add to it.
 pub(crate) fn multichatd(options: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_multichatd"));
+    let own = env!("CARGO_BIN_EXE_multichatd");
+    let mut command = Command::new(env::var_os(OTHER_SERVER).unwrap_or(own.into()));
     command.args(options).env_remove("RUST_LOG").stdin(Stdio::null());
     command
 }
@@ -101,8 +106,14 @@ impl Lines {
     /// The first line that contains `part`; waits for it.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, part: &str) -> String {
+        self.wait_for_behind(0, part)
+    }
+
+    /// The first line that contains `part`, of those behind line number `index`; waits for it.
+    #[track_caller]
+    pub(crate) fn wait_for_behind(&mut self, index: usize, part: &str) -> String {
         let until = Instant::now() + DEADLINE;
-        let mut looked_at = 0;
+        let mut looked_at = index;
         loop {
             if let Some(line) = self.seen[looked_at..].iter().find(|line| line.contains(part)) {
                 return line.clone();

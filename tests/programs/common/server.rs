@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::Instant;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use tempfile::TempDir;
 
 use super::process::Lines;
@@ -140,10 +140,11 @@ impl Server {
         fs::read_dir(path).expect("list the server's descriptors").count()
     }
 
-    /// How many of them count against a limit: what it was started with may lie above.
-    pub(crate) fn open_files_below(&self, limit: usize) -> usize {
-        let dir = Path::new("/proc").join(self.process.id().to_string()).join("fd");
-        (0..limit).filter(|number| dir.join(number.to_string()).is_symlink()).count()
+    /// Lets it open no descriptor from number `current` on, of those up to `maximum` that it may have.
+    pub(crate) fn limit_open_files(&self, current: u64, maximum: u64) {
+        let pid = Pid::from_raw(self.process.id().cast_signed());
+        let limit = Rlimit { current: Some(current), maximum: Some(maximum) };
+        prlimit(pid, Resource::Nofile, limit).expect("set the server's limit");
     }
 
     /// How many bytes the files in a directory take up, those included that were removed and are

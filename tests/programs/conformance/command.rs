@@ -221,7 +221,7 @@ fn ten_minutes_of_shell_keep_the_first_ten_rules() {
 // The other side
 
 /// `check --client`, and where it listens.
-fn start_client_check(options: &[&str]) -> (Process, SocketAddr) {
+pub(crate) fn start_client_check(options: &[&str]) -> (Process, SocketAddr) {
     let mut process = Process::spawn(command(&[&["--client", "0"], options].concat()));
     let line = process.out.wait_for("listening on ");
     let address = line.trim_start_matches("listening on ").parse().expect("an address");

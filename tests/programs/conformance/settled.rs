@@ -78,7 +78,7 @@ pub(crate) fn framing() -> Vec<Lens> {
         lens("bodiless", sent("ID 1\n\nMessage-Type bye", "ID 1\n\nx\nMessage-Type bye")),
         lens("line-limit", sent("X-Filler xx", "X-Filler x")),
         lens("lines-limit", sent("X-Line 32\n", "")),
-        lens("short-body-limit", sent("Content-Length 1025\n\n  ", "Content-Length 1024\n\n ")),
+        lens("short-body-limit", sent("Content-Length 1025\n\n", "Content-Length 1024\n\n")),
         lens("short-body-blanks", sent("\tself\r\n", "\tselx\r\n")),
         lens(
             "field-order",
@@ -237,6 +237,10 @@ pub(crate) fn chat() -> Vec<Lens> {
             &["short-body-blanks"],
         ),
         lens("uid-before-query", Change::ConnectsLate),
+        lens(
+            "silent-hears",
+            Change::Got(Box::new(|message, sent| message.is_response() || !sent.is_empty())),
+        ),
         lens("query-names", sent("Content-Length 5\n\nnames", "Content-Length 0\n\n")),
         lens(
             "query-empty",
@@ -283,7 +287,7 @@ pub(crate) fn chat() -> Vec<Lens> {
         lens("nickname-invisible", sent("To\u{200b}m", "Tommmm")),
         lens("nickname-joiners", sent("\u{2764}\u{fe0f}", "\u{2764}\x01\x01\x01")),
         lens("nickname-old-stays", sent("Tom\nTo 7", "Thomas 7")),
-        lens("text-default", sent("Message-ID 77\n", "Message-ID 77\nContent-Type bin\n")),
+        lens("text-default", sent("Message-ID 7777\n", "Message-ID 7777\nContent-Type bin\n")),
         lens("text-utf8", sent_bytes(b"caf\xe9", b"cafe")),
         lens("text-controls", sent("a\x07", "ab")),
         ("text-limit", lists("max-text", 65_536), &["--max-text", "60000"], &[]),
@@ -373,7 +377,7 @@ pub(crate) fn files() -> Vec<Lens> {
         ),
         lens("query-files-mine", tells_all_files()),
         lens("fetch-private", gives_all_files()),
-        lens(
+        wide_lens(
             "fetch-same-words",
             got(|message, sent| {
                 let id = sent.rsplit('\n').next().unwrap_or_default();
@@ -381,6 +385,7 @@ pub(crate) fn files() -> Vec<Lens> {
                     set_body(message, "it is not for you\n");
                 }
             }),
+            &["fetch-digits"],
         ),
         lens(
             "fetch-digits",
@@ -390,12 +395,16 @@ pub(crate) fn files() -> Vec<Lens> {
                 }
             }),
         ),
-        lens("order-of-public", Change::Swaps),
-        lens("ok-is-queued", Change::RelaysLate),
+        wide_lens("order-of-public", Change::Swaps, &["to-self"]),
+        wide_lens("ok-is-queued", Change::RelaysLate, &["to-self"]),
         wide_lens(
             "end-of-input",
             Change::EndsWithInput,
             &["cut-body", "cut-header", "cut-refused-once", "share-cut"],
+        ),
+        lens(
+            "burst-arrives",
+            Change::Got(Box::new(|message, _| !message.body.ends_with(b"burst 321"))),
         ),
         lens("whole-counts", sends(|piece| piece.contains("never wh").then(String::new))),
     ]

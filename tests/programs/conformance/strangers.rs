@@ -159,7 +159,7 @@ fn what_is_no_server_ends_each_rule_in_time_and_is_explained() {
         ("drops", drops, "got   "),
         ("resets", resets, "reset"),
         ("echo", echo, "a response"),
-        ("one too long", one_too_long, "1 bytes short of Content-Length 5"),
+        ("one too long", one_too_long, "the body is 1 byte short of Content-Length 5"),
         ("one too short", one_too_short, "an empty line where a message should begin"),
     ];
     let wrong = each(strangers, misled);

@@ -151,34 +151,6 @@ fn client_whose_first_nickname_is_refused_has_none() {
 }
 
 #[test]
-fn two_clients_may_have_the_same_nickname() {
-    // §2.3.1.3: "duplicates are allowed".
-    let server = Server::start();
-    let (mut one, mut two, mut three) = (server.join(), server.join(), server.join());
-    one.set_nickname("Tom").ok();
-    two.set_nickname("Tom").ok();
-    one.say("I am one").ok();
-    two.say("I am two").ok();
-    for uid in ["1", "2"] {
-        let relay = three.relay();
-        assert_eq!((relay.field("From"), relay.field("Sender-Nickname")), (uid, "Tom"));
-    }
-}
-
-#[test]
-fn setting_a_nickname_is_not_relayed() {
-    // §2.1.1.2: "Chat messages will be relayed whereas the others will not."
-    let server = Server::start();
-    let (mut one, mut other) = (server.join(), server.join());
-    one.set_nickname("Tom").ok();
-    one.query("names").ok();
-    one.fetch(1).reason();
-    one.bye();
-    other.wait_until_gone(1);
-    other.expect_nothing();
-}
-
-#[test]
 fn ascii_option_refuses_nicknames_that_are_not_ascii() {
     // §1.3.5: a header is "composed in lines of ASCII texts"; `--ascii` holds nicknames to the
     // letter of the draft.

@@ -66,17 +66,6 @@ fn uids_of_a_large_room_are_ascending_numbers_not_words() {
 }
 
 #[test]
-fn query_self_tells_the_asker_its_own_uid() {
-    // The draft gives a client no way to learn its own UID: a body `self` asks for it.
-    let server = Server::start();
-    let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
-    let mut uids: Vec<_> =
-        clients.iter_mut().map(|client| client.query("self").ok().text().to_owned()).collect();
-    uids.sort();
-    assert_eq!(uids, ["1\n", "2\n", "3\n"]);
-}
-
-#[test]
 fn query_names_lists_uids_and_nicknames() {
     // A body `names` asks for `UID` or `UID nickname`, a line each, ascending.
     let server = Server::start();

@@ -1,6 +1,6 @@
 //! What a text may hold (§2.3.2).
 
-use crate::common::{Server, message, show};
+use crate::common::{Server, show};
 
 #[test]
 fn text_is_relayed_as_it_came() {
@@ -72,19 +72,6 @@ fn text_with_control_characters_or_not_utf8_is_refused() {
         assert!(!sender.say(last_of_a_long_one).reason().is_empty(), "{}", show(text));
     }
     receiver.expect_nothing();
-}
-
-#[test]
-fn content_type_text_and_none_are_the_same() {
-    // §2.1.1.2: "when sending text message, the field value should be "text""; without the field it
-    // is a text too.
-    let server = Server::start();
-    let (mut sender, mut receiver) = (server.join(), server.join());
-    for field in ["", "\nContent-Type text", "\nContent-Type TEXT", "\nContent-Type Text"] {
-        sender.request(message(&format!("Message-Type chat\nMessage-ID 1{field}"), "hi")).ok();
-        let relay = receiver.relay();
-        assert_eq!((relay.field("Content-Type"), relay.text()), ("text", "hi"));
-    }
 }
 
 #[test]

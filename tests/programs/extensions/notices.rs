@@ -36,19 +36,6 @@ fn notice_tells_who_comes_and_who_is_called_otherwise() {
 }
 
 #[test]
-fn client_without_a_nickname_comes_and_goes_unnoticed() {
-    // E2: a client without one is nobody yet.
-    let server = Server::start();
-    let mut ann = join_extended(&server);
-    let mut script = server.join();
-    script.say("done").ok();
-    script.send("Message-Type bye\nMessage-ID 5\n\n");
-    script.expect_end();
-    let came = ann.sync();
-    assert_eq!(came.len(), 1, "{came:?}");
-}
-
-#[test]
 fn notice_goes_to_all_in_the_extended_form_but_the_one_that_it_is_about() {
     // E2.
     let server = Server::start();

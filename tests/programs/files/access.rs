@@ -1,37 +1,10 @@
 //! Who may fetch what, and the listing of files.
 
-use crate::common::{Server, message};
+use crate::common::Server;
 
 /// The reason with its numbers taken out, to compare words.
 fn words(reason: &str) -> String {
     reason.replace(|c: char| c.is_ascii_digit(), "")
-}
-
-#[test]
-fn private_file_is_relayed_to_its_receiver_alone() {
-    // §2.3.3.1: like a text message, so §2.3.2.1 holds: "exclusively relayed to the client
-    // designated by UID".
-    let server = Server::start();
-    let (mut sharer, mut receiver, mut other) = (server.join(), server.join(), server.join());
-    sharer.send(message("Message-Type chat\nMessage-ID 25\nTo 2\nContent-Type jpg", "content"));
-    receiver.expect(
-        "Message-Type chat\r\nTo 2\r\nFrom 1\r\nFile-ID 1\r\n\
-         Content-Type jpg\r\nContent-Length 7\r\n\r\n",
-    );
-    assert_eq!(sharer.response().ok().number("File-ID"), 1);
-    other.expect_nothing();
-}
-
-#[test]
-fn private_file_is_fetched_by_its_receiver_and_its_sharer_alone() {
-    // A file sent to one client can be fetched by that client and its sender alone.
-    let server = Server::start();
-    let (mut sharer, mut receiver, mut other) = (server.join(), server.join(), server.join());
-    sharer.share_to(2, "txt", "secret").ok();
-    assert_eq!(receiver.fetch(1).ok().text(), "secret");
-    assert_eq!(sharer.fetch(1).ok().text(), "secret");
-    assert!(!other.fetch(1).reason().contains("secret"));
-    assert!(!server.join().fetch(1).reason().is_empty());
 }
 
 #[test]
@@ -88,36 +61,4 @@ fn share_to_one_who_is_not_there_is_refused_and_not_staged() {
     assert!(sharer.share_to(2, "txt", "content").reason().contains("it said bye"));
     assert!(sharer.share_to(3, "txt", "content").reason().contains("no client 3 has connected"));
     assert_eq!(sharer.query("files").ok().text(), "");
-}
-
-#[test]
-fn fetch_wants_a_file_id_and_nothing_else() {
-    // §2.3.3.2: "a "fetch" message with payload of file ID".
-    let server = Server::start();
-    let mut client = server.join();
-    client.share("txt", "content").ok();
-    let fetch = |body: &str| message("Message-Type fetch\nMessage-ID 80\nContent-Type text", body);
-    for body in [
-        "",
-        "x",
-        "-1",
-        "+1",
-        "1.0",
-        "1.txt",
-        "1 1",
-        "1\n1",
-        "0x1",
-        "../1",
-        "18446744073709551616",
-        "\u{661}",
-    ] {
-        let error = client.request(fetch(body));
-        assert!(error.reason().contains("File-ID"), "{body:?}: {error:?}");
-    }
-    for body in ["1", "01", "0000000000000000000000000001", " 1\r\n"] {
-        assert_eq!(client.request(fetch(body)).ok().text(), "content");
-    }
-    for body in ["0", "2", "18446744073709551615"] {
-        assert!(!client.request(fetch(body)).reason().is_empty());
-    }
 }

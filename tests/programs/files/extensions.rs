@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::tempdir;
 
-use crate::common::{Server, message, pattern};
+use crate::common::{Server, pattern};
 
 use super::visible;
 
@@ -101,16 +101,4 @@ fn extension_that_is_not_allowed_is_refused_and_nothing_is_staged() {
         fs::read_dir(top.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["stage"]);
     assert_eq!(visible(&stage), [""; 0]);
-}
-
-#[test]
-fn text_is_a_text_and_no_extension_in_any_case() {
-    // §2.1.1.2: "when sending text message, the field value should be "text"".
-    let server = Server::start();
-    let (mut sender, mut other) = (server.join(), server.join());
-    for content_type in ["text", "TEXT", "tExT"] {
-        let header = format!("Message-Type chat\nMessage-ID 1\nContent-Type {content_type}");
-        assert!(!sender.request(message(&header, "hi")).ok().has("File-ID"));
-        assert_eq!(other.relay().text(), "hi");
-    }
 }

@@ -120,21 +120,6 @@ fn white_space_around_short_bodies_is_dropped() {
 }
 
 #[test]
-fn text_may_have_65536_bytes_and_no_more() {
-    // A text has at most 65,536 bytes unless `--max-text` says otherwise.
-    let server = Server::start();
-    let (mut sender, mut receiver) = (server.join(), server.join());
-    let longest = "x".repeat(65_536);
-    sender.say(&longest).ok();
-    assert_eq!(receiver.relay().text(), longest);
-    let error = sender.say(format!("{longest}x"));
-    assert!(error.reason().contains("65536") && error.reason().contains("65537"), "{error:?}");
-    receiver.expect_nothing();
-    sender.say("shorter").ok();
-    assert_eq!(receiver.relay().text(), "shorter");
-}
-
-#[test]
 fn too_long_a_body_is_refused_before_it_has_come() {
     // Where the declared body is too long, the error goes out at once; the body is dropped when it
     // comes.

@@ -129,16 +129,6 @@ fn refused_message_gets_its_reason_and_the_session_goes_on() {
 }
 
 #[test]
-fn error_has_the_five_mandatory_fields_in_the_order_of_the_draft() {
-    // §2.2.1.2: Status, Message-Type, Message-ID, Content-Type, Content-Length.
-    let server = Server::start();
-    let mut client = server.join();
-    let error = client.request(message("Message-Type shout\nMessage-ID 5", "hi"));
-    let names: Vec<_> = error.fields.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["Status", "Message-Type", "Message-ID", "Content-Type", "Content-Length"]);
-}
-
-#[test]
 fn to_and_content_type_matter_in_a_chat_alone() {
     // §2.1.1.2: "To" is "only used when sending a private message", Content-Type is the type "of
     // chat message body".

@@ -1,6 +1,6 @@
 //! Several messages on one connection: one response to each, in order.
 
-use crate::common::{Server, chat, message};
+use crate::common::{Server, message};
 
 #[test]
 fn every_message_but_bye_gets_one_response_in_order() {
@@ -42,22 +42,6 @@ fn every_message_but_bye_gets_one_response_in_order() {
 }
 
 #[test]
-fn nothing_is_read_behind_bye() {
-    // §2.3.4: "when server receives a "bye" message, it closes the corresponding socket thereafter
-    // without response".
-    let server = Server::start();
-    let (mut client, mut watcher) = (server.join(), server.join());
-    client.send(
-        [chat(1, "before"), b"Message-Type bye\nMessage-ID 2\n\n".to_vec(), chat(3, "behind")]
-            .concat(),
-    );
-    assert_eq!(client.read_message().ok().number("Message-ID"), 1);
-    client.expect_end();
-    assert_eq!(watcher.relay().text(), "before");
-    watcher.expect_nothing();
-}
-
-#[test]
 fn bye_is_honoured_whatever_else_is_wrong_with_it() {
     // §2.3.4: no response to bye; a client that wants to leave may, as long as its header is well
     // formed.
@@ -93,19 +77,6 @@ fn empty_lines_between_messages_are_skipped() {
         assert_eq!(client.response().ok().text(), "1\n");
     }
     client.expect_nothing();
-}
-
-#[test]
-fn stray_bytes_after_a_body_are_named() {
-    // A Content-Length that is too small: the rest of the body is taken for a header, which a
-    // reason must explain.
-    let server = Server::start();
-    let mut client = server.join();
-    client.send("Message-Type chat\nMessage-ID 1\nContent-Length 3\n\nHow are you?\n");
-    client.response().ok();
-    let error = client.response();
-    assert!(error.reason().contains("Content-Length was too small"), "{error:?}");
-    client.expect_end();
 }
 
 #[test]

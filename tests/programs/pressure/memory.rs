@@ -1,13 +1,16 @@
 //! Memory is bounded by the limits, never by what a peer declares or sends.
 
+use std::fs;
 use std::io::Write;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use crate::common::{LONG_DEADLINE, Server, message};
 
-use super::numbered;
+use super::{numbered, read_slowly};
 
 const MIB: u64 = 1 << 20;
 
@@ -161,4 +164,66 @@ fn bodies_that_are_refused_are_not_kept() {
     assert!(!sender.share("..", "x".repeat(64 << 20)).reason().is_empty());
     let grown = server.memory("VmHWM") - before;
     assert!(grown < 4 * MIB, "{} MiB more at the peak", grown / MIB);
+}
+
+/// A stage that holds so many empty files with long names.
+fn stage_of_many(files: usize) -> TempDir {
+    let dir = TempDir::new().expect("a temporary directory");
+    fs::write(dir.path().join(".multichat-stage"), "").expect("mark the stage");
+    let name = "n".repeat(180);
+    for id in 1..=files {
+        fs::write(dir.path().join(format!("{id} {name}.txt")), "").expect("put a file there");
+    }
+    dir
+}
+
+#[test]
+fn long_answers_that_nobody_reads_cost_no_more_than_all_queues_may_hold() {
+    // P5: "What waits for all clients together is at most --queue-total"; an answer is made in its
+    // turn, so that one at a time is in memory and in no queue.
+    const ASKERS: usize = 60;
+    const FILES: usize = 8_000;
+    const ANSWER: u64 = 180 * FILES as u64;
+    let dir = stage_of_many(FILES);
+    let stage = dir.path().to_str().expect("UTF-8");
+    let options = ["--stage", stage, "--queue-total", "16M", "--stall-timeout", "60"];
+    let server = Server::with(&options);
+    let mut watcher = server.join();
+    let before = server.memory("VmHWM");
+    let mut askers: Vec<_> = (0..ASKERS).map(|_| server.join_with_small_buffer()).collect();
+    for asker in &mut askers {
+        let query = |body| message("Message-Type query\nMessage-ID 1", body);
+        asker.send([query("extended"), query("files"), query("files")].concat());
+    }
+    // Those for which there is no room any more are disconnected.
+    let most = usize::try_from(16 * MIB / ANSWER).expect("a few") + 1;
+    watcher.deadline = LONG_DEADLINE;
+    let clock = crossbeam_channel::tick(Duration::from_millis(20));
+    while watcher.uids().len() > 1 + most {
+        clock.recv().expect("the time");
+    }
+    let grown = server.memory("VmHWM") - before;
+    eprintln!("{} MiB more at the peak", grown / MIB);
+    // Beside the queues: an answer as it is made, added and copied, and threads.
+    assert!(grown < 16 * MIB + 16 * ANSWER, "{} MiB more at the peak", grown / MIB);
+}
+
+#[test]
+fn reader_of_a_long_answer_is_not_cut_off_for_what_others_say_meanwhile() {
+    // P5: "Nothing that waits for one client is ever more than 2 L and one message": the one message
+    // may be a long answer, and others go on to talk behind it.
+    let dir = stage_of_many(6_000);
+    let stage = dir.path().to_str().expect("UTF-8");
+    let server = Server::with(&["--stage", stage, "--queue-limit", "64k"]);
+    let (mut reader, mut talker) = (server.join_with_small_buffer(), server.join());
+    reader.query("extended").ok();
+    reader.send(message("Message-Type query\nMessage-ID 9", "files"));
+    // It is on its way.
+    assert!(reader.read_some(1));
+    thread::scope(|scope| {
+        scope.spawn(|| (0..20).for_each(|_| drop(talker.say("a line").ok())));
+        read_slowly(&mut reader, 64 * 1024, Duration::from_millis(10), 512 << 10);
+        assert_eq!(reader.response().ok().text().lines().count(), 6_000);
+    });
+    assert_eq!(reader.sync().len(), 20);
 }

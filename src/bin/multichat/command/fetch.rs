@@ -13,7 +13,9 @@ use crate::settings::Settings;
 
 /// Saves a shared file, and prints its name where it got one of its own.
 pub(crate) fn run(settings: &Settings, id: FileId, target: &Target) -> Result<(), Failure> {
-    let joined = settings.join(Questions::default())?;
+    // The name of a file is told in the extended form alone.
+    let extended = matches!(target, Target::In(_));
+    let joined = settings.join(Questions { extended, ..Questions::default() })?;
     let progress = match target {
         Target::Stdout => Progress::None,
         Target::In(_) | Target::File(_) => Progress::on_stderr(settings.is_plain),

@@ -18,7 +18,7 @@ use crate::Failure;
 use crate::file::fetch;
 use crate::file::progress::Progress;
 use crate::file::saving::Target;
-use crate::file::share::{Outgoing, Source};
+use crate::file::share::{Outgoing, Source, share_in_room};
 use crate::joining::{Joined, Questions};
 use crate::output::{self, complain};
 use crate::receiver::NamedReceiver;
@@ -48,7 +48,15 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
     output::watch_reader()?;
     let (say, steps) = bounded(WAITING_LIMIT);
     let on_event = say.clone();
-    let questions = Questions { uid: true, features: true, ..Questions::default() };
+    let questions = Questions {
+        uid: true,
+        extended: true,
+        history: settings.history.unwrap_or(0),
+        // A share that is refused takes its connection with it.
+        place: true,
+        ..Questions::default()
+    };
+    let has_notices = settings.notices.unwrap_or(false);
     let room = ReconnectingClient::start(settings, questions, move |event| {
         let _ = on_event.send(Step::Connection(event));
     })?;
@@ -60,21 +68,32 @@ pub(crate) fn run(settings: Settings) -> Result<(), Failure> {
         let _ = say.send(Step::Done(done));
     });
     asker.map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))?;
-    print_steps(&steps, transcript.as_deref())
+    print_steps(&steps, has_notices, transcript.as_deref())
 }
 
-fn print_steps(steps: &Receiver<Step>, transcript: Option<&Transcript>) -> Result<(), Failure> {
+fn print_steps(
+    steps: &Receiver<Step>,
+    has_notices: bool,
+    transcript: Option<&Transcript>,
+) -> Result<(), Failure> {
     let mut has_failed = false;
     loop {
         match steps.recv() {
-            Ok(Step::Connection(ConnectionEvent::Relay(relay))) => {
+            Ok(Step::Connection(ConnectionEvent::Relay(relay, age))) => {
                 if let Some(transcript) = transcript {
-                    transcript.relay(&relay);
+                    transcript.relay(&relay, age);
                 }
                 output::print(&(json::relay(&relay) + "\n"))?;
             }
-            Ok(Step::Connection(ConnectionEvent::Joined(_) | ConnectionEvent::JoinedAgain)) => {}
-            Ok(Step::Connection(ConnectionEvent::Notice(what))) => complain(&what),
+            Ok(Step::Connection(ConnectionEvent::Notice(notice))) if has_notices => {
+                output::print(&(json::notice(&notice) + "\n"))?;
+            }
+            Ok(Step::Connection(
+                ConnectionEvent::Joined(_)
+                | ConnectionEvent::JoinedAgain
+                | ConnectionEvent::Notice(_),
+            )) => {}
+            Ok(Step::Connection(ConnectionEvent::Status(what))) => complain(&what),
             Ok(Step::Connection(ConnectionEvent::Ended(why))) => return Err(Failure::Run(why)),
             Ok(Step::Response(response, is_error)) => {
                 has_failed |= is_error;
@@ -192,6 +211,9 @@ impl Objects {
         for _ in 0..WINDOW {
             let _ = give_back.send(());
         }
+        if self.room.wait().is_none() {
+            return Ok(());
+        }
         let mut input = io::stdin().lock();
         let mut line = Vec::new();
         let mut is_first = true;
@@ -225,7 +247,7 @@ impl Objects {
             Err(error) => (Value::Null, Err(format!("this line is not JSON: {error}"))),
         };
         let to_all = |to: Option<NamedReceiver>| match to {
-            Some(to) => to.find_by(&joined.client).map(Some),
+            Some(to) => to.find_by(joined).map(Some),
             None => joined.to.clone(),
         };
         let told = match wish {
@@ -234,10 +256,7 @@ impl Objects {
                 Err(why) => Err(why),
             },
             Ok(Wish::Share { path, to }) => {
-                let shared = to_all(to).and_then(|to| share(joined, &Source::File(path), to));
-                // One that is refused while it is sent may take the connection with it.
-                self.room.wait_for_another(joined);
-                shared
+                to_all(to).and_then(|to| self.share(joined, &Source::File(path), to))
             }
             Ok(Wish::Fetch { id, output }) => fetch(&joined.client, id, output),
             Ok(Wish::Nick(nickname)) => self.set_nickname(&joined.client, &nickname),
@@ -274,16 +293,17 @@ impl Objects {
         });
     }
 
+    fn share(&self, joined: &Joined, source: &Source, to: Option<Uid>) -> Told {
+        let file = Outgoing::open(source, None)?;
+        let id = share_in_room(&self.room, joined, file, to, || Progress::None)?;
+        told([("file_id", id.0.into())])
+    }
+
     fn set_nickname(&self, client: &Client, nickname: &str) -> Told {
         let nickname = client.set_nickname(nickname).map_err(|failure| shown(&failure))?;
         self.room.keep_nickname(&nickname);
         told([("nickname", nickname.into())])
     }
-}
-
-fn share(joined: &Joined, source: &Source, to: Option<Uid>) -> Told {
-    let id = Outgoing::open(source, None)?.share(joined, to, Progress::None)?;
-    told([("file_id", id.0.into())])
 }
 
 fn fetch(client: &Client, id: FileId, output: Option<PathBuf>) -> Told {

@@ -48,7 +48,14 @@ pub(crate) fn run(settings: Settings, cleans: bool) -> Result<(), Failure> {
     let (say, steps) = bounded(WAITING_LIMIT);
     let on_event = say.clone();
     let uid = settings.reconnects || transcript.is_some();
-    let questions = Questions { uid, ..Questions::default() };
+    let questions = Questions {
+        uid,
+        extended: true,
+        history: settings.history.unwrap_or(0),
+        place: reconnects,
+        ..Questions::default()
+    };
+    let has_notices = settings.notices.unwrap_or(false);
     let room = ReconnectingClient::start(settings, questions, move |event| {
         let _ = on_event.send(Step::Connection(event));
     })?;
@@ -61,27 +68,21 @@ pub(crate) fn run(settings: Settings, cleans: bool) -> Result<(), Failure> {
         let _ = say.send(Step::Done(sent));
     });
     sender.map_err(|error| Failure::Run(format!("cannot start a thread: {error}")))?;
-    print_steps(&steps, style, transcript.as_deref())
+    print_steps(&steps, style, has_notices, transcript.as_deref())
 }
 
 fn print_steps(
     steps: &Receiver<Step>,
     style: Style,
+    has_notices: bool,
     transcript: Option<&Transcript>,
 ) -> Result<(), Failure> {
     let mut has_failed = false;
     let mut lost = None;
     loop {
         match steps.recv() {
-            Ok(Step::Connection(ConnectionEvent::Relay(relay))) => {
-                if let Some(transcript) = transcript {
-                    transcript.relay(&relay);
-                }
-                output::print(&(line::relay(&relay, style.at_this_width(), None) + "\n"))?;
-            }
-            Ok(Step::Connection(ConnectionEvent::Joined(_) | ConnectionEvent::JoinedAgain)) => {}
-            Ok(Step::Connection(ConnectionEvent::Notice(what))) => complain(&what),
             Ok(Step::Connection(ConnectionEvent::Ended(why))) => return Err(Failure::Run(why)),
+            Ok(Step::Connection(event)) => print_event(event, style, has_notices, transcript)?,
             Ok(Step::Missed(is_failure, why)) => {
                 has_failed |= is_failure;
                 complain(&why);
@@ -99,6 +100,33 @@ fn print_steps(
                 };
             }
         }
+    }
+}
+
+fn print_event(
+    event: ConnectionEvent,
+    style: Style,
+    has_notices: bool,
+    transcript: Option<&Transcript>,
+) -> Result<(), Failure> {
+    match event {
+        ConnectionEvent::Relay(relay, age) => {
+            if let Some(transcript) = transcript {
+                transcript.relay(&relay, age);
+            }
+            output::print(&(line::relay(&relay, age, style.at_this_width(), None) + "\n"))
+        }
+        ConnectionEvent::Notice(notice) if has_notices => {
+            output::print(&(line::notice(&notice, style.at_this_width()) + "\n"))
+        }
+        ConnectionEvent::Status(what) => {
+            complain(&what);
+            Ok(())
+        }
+        ConnectionEvent::Notice(_)
+        | ConnectionEvent::Joined(_)
+        | ConnectionEvent::JoinedAgain
+        | ConnectionEvent::Ended(_) => Ok(()),
     }
 }
 

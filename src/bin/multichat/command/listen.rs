@@ -9,7 +9,7 @@ use crate::joining::Questions;
 use crate::output::{self, complain};
 use crate::reconnecting_client::{ConnectionEvent, ReconnectingClient};
 use crate::settings::Settings;
-use crate::show::{Style, json, line};
+use crate::show::{Age, Style, json, line};
 use crate::transcript::Transcript;
 
 /// How many messages may wait for standard output before no more is read: the server's queue for
@@ -30,8 +30,15 @@ pub(crate) fn run(settings: Settings, wanted: &Wanted) -> Result<(), Failure> {
     let transcript = Transcript::open(&settings)?;
     output::watch_reader()?;
     let (send, events) = bounded(WAITING_LIMIT);
-    // Where it may change, one wants to know it.
-    let questions = Questions { uid: settings.reconnects, ..Questions::default() };
+    let questions = Questions {
+        // Where it may change, one wants to know it.
+        uid: settings.reconnects,
+        extended: true,
+        history: settings.history.unwrap_or(0),
+        place: settings.reconnects,
+        ..Questions::default()
+    };
+    let has_notices = settings.notices.unwrap_or(false);
     let room = ReconnectingClient::start(settings, questions, move |event| {
         // Nobody listens any more where the program ends.
         let _ = send.send(event);
@@ -43,19 +50,33 @@ pub(crate) fn run(settings: Settings, wanted: &Wanted) -> Result<(), Failure> {
             None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match event {
-            Ok(ConnectionEvent::Relay(relay)) => {
+            Ok(ConnectionEvent::Relay(relay, age)) => {
                 if let Some(transcript) = &transcript {
-                    transcript.relay(&relay);
+                    transcript.relay(&relay, age);
                 }
                 let shown = match wanted.as_json {
                     true => json::relay(&relay),
-                    false => line::relay(&relay, style.at_this_width(), None),
+                    false => line::relay(&relay, age, style.at_this_width(), None),
                 };
                 output::print(&(shown + "\n"))?;
-                left = left.map(|left| left - 1);
+                // What was said before is not what is waited for.
+                if age != Age::Old {
+                    left = left.map(|left| left - 1);
+                }
             }
-            Ok(ConnectionEvent::Joined(_) | ConnectionEvent::JoinedAgain) => {}
-            Ok(ConnectionEvent::Notice(what)) => complain(&what),
+            Ok(ConnectionEvent::Notice(notice)) if has_notices => {
+                let shown = match wanted.as_json {
+                    true => json::notice(&notice),
+                    false => line::notice(&notice, style.at_this_width()),
+                };
+                output::print(&(shown + "\n"))?;
+            }
+            Ok(
+                ConnectionEvent::Joined(_)
+                | ConnectionEvent::JoinedAgain
+                | ConnectionEvent::Notice(_),
+            ) => {}
+            Ok(ConnectionEvent::Status(what)) => complain(&what),
             Ok(ConnectionEvent::Ended(why)) => return Err(Failure::Run(why)),
             Err(_) => {
                 drop(events);

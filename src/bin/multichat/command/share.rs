@@ -1,11 +1,12 @@
 //! `share`: shares files.
 
+use multichat::ids::FileId;
 use multichat::text::Extension;
 
 use crate::Failure;
 use crate::file::progress::Progress;
-use crate::file::share::{Outgoing, Source};
-use crate::joining::{Joined, Questions};
+use crate::file::share::{NotShared, Outgoing, Source};
+use crate::joining::{Joined, NotJoined, Questions};
 use crate::output::{self, complain};
 use crate::settings::Settings;
 
@@ -23,7 +24,7 @@ pub(crate) fn run(
         if joined.client.is_lost() {
             joined = join()?;
         }
-        match share(settings, &joined, source, extension) {
+        match share(settings, &mut joined, join, source, extension) {
             Ok(id) => output::print(&format!("{id}\n"))?,
             Err(why) => {
                 has_failed = true;
@@ -36,10 +37,20 @@ pub(crate) fn run(
 
 fn share(
     settings: &Settings,
-    joined: &Joined,
+    joined: &mut Joined,
+    join: impl Fn() -> Result<Joined, NotJoined>,
     source: &Source,
     extension: Option<&Extension>,
-) -> Result<multichat::ids::FileId, String> {
+) -> Result<FileId, String> {
     let file = Outgoing::open(source, extension)?;
-    file.share(joined, joined.to.clone()?, Progress::on_stderr(settings.is_plain))
+    let progress = || Progress::on_stderr(settings.is_plain);
+    let (why, again) = match file.share(joined, joined.to.clone()?, progress()) {
+        Ok(id) => return Ok(id),
+        Err(NotShared { why, again }) => (why, again),
+    };
+    let Some(file) = again else { return Err(why) };
+    if joined.client.is_lost() {
+        *joined = join().map_err(|_| why)?;
+    }
+    file.share(joined, joined.to.clone()?, progress()).map_err(|not| not.why)
 }

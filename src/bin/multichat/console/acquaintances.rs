@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use multichat::client::Relay;
+use multichat::client::{News, Notice, Relay};
 use multichat::ids::Uid;
 use parking_lot::Mutex;
 
@@ -18,12 +18,29 @@ pub(crate) struct Acquaintances(Mutex<BTreeMap<Uid, String>>);
 impl Acquaintances {
     /// Notes who has said something.
     pub(crate) fn note(&self, relay: &Relay) {
-        let Some(nickname) = &relay.nickname else { return };
+        if let Some(nickname) = &relay.nickname {
+            self.learn(relay.from, nickname);
+        }
+    }
+
+    /// Notes who has come, is called otherwise, or has gone.
+    pub(crate) fn heed(&self, notice: &Notice) {
+        match (notice.news(), &notice.nickname) {
+            (News::Joined, Some(nickname)) => self.learn(notice.from, nickname),
+            (News::Nickname(nickname), _) => self.learn(notice.from, nickname),
+            (News::Left(_), _) => {
+                self.0.lock().remove(&notice.from);
+            }
+            (News::Joined, None) => {}
+        }
+    }
+
+    fn learn(&self, uid: Uid, nickname: &str) {
         let mut known = self.0.lock();
-        if known.get(&relay.from).is_some_and(|known| known == nickname) {
+        if known.get(&uid).is_some_and(|known| known == nickname) {
             return;
         }
-        known.insert(relay.from, nickname.clone());
+        known.insert(uid, nickname.to_string());
         if known.len() > LIMIT {
             known.pop_first();
         }

@@ -16,12 +16,12 @@ use crate::file::fetch::{self, NotFetched};
 use crate::file::name::shown_path;
 use crate::file::progress::Progress;
 use crate::file::saving::Target;
-use crate::file::share::{Outgoing, Source};
+use crate::file::share::{Outgoing, Source, share_in_room};
 use crate::joining::{Joined, namesakes};
 use crate::receiver::{NamedReceiver, Names, candidates, only_one, split_nickname};
 use crate::reconnecting_client::ReconnectingClient;
 use crate::settings::{Settings, shown};
-use crate::show::{TerminalSafe, sender};
+use crate::show::{Age, TerminalSafe, sender};
 use crate::transcript::Transcript;
 
 /// Carries out what is entered.
@@ -80,6 +80,7 @@ impl Commands {
             Line::Nick(name) => self.set_nickname(joined, &name),
             Line::Who => self.who(joined),
             Line::Files => self.files(joined),
+            Line::History(count) => self.history(joined, count),
             Line::Share(rest) => self.busy(|| self.share(joined, &rest)),
             Line::Get { id, file } => self.busy(|| self.get(joined, id, file)),
             Line::Nothing | Line::Help | Line::Quit | Line::Doubtful(..) | Line::Wrong(_) => Ok(()),
@@ -108,7 +109,7 @@ impl Commands {
     fn set_nickname(&self, joined: &Joined, name: &str) -> Result<(), String> {
         let nickname = joined.client.set_nickname(name).map_err(|failure| not("set", &failure))?;
         self.room.keep_nickname(&nickname);
-        let names = joined.client.names().unwrap_or_default();
+        let names = joined.list_clients().unwrap_or_default();
         let others = joined.uid.map(|uid| namesakes(&names, uid, &nickname)).unwrap_or_default();
         let nickname = TerminalSafe(&nickname);
         self.screen.notice(&format!("you are now {nickname}{}", also(&others)));
@@ -122,7 +123,7 @@ impl Commands {
     }
 
     fn files(&self, joined: &Joined) -> Result<(), String> {
-        let listed = joined.client.files().map_err(|failure| shown(&failure))?;
+        let listed = joined.list_files().map_err(|failure| shown(&failure))?;
         match listed.as_slice() {
             [] => self.screen.notice("no files"),
             listed => self.screen.print(files::table(listed).join("\n")),
@@ -130,9 +131,21 @@ impl Commands {
         Ok(())
     }
 
+    /// Shows what was said before this connection was made; all of it, where no number is given.
+    fn history(&self, joined: &Joined, count: Option<u64>) -> Result<(), String> {
+        let kept = joined.features.history.ok_or("the server keeps no history")?;
+        let count = count.unwrap_or(kept.max(1));
+        let relays = joined.client.history(count).map_err(|failure| shown(&failure))?;
+        if relays.is_empty() {
+            self.screen.notice("nothing was said before you came");
+        }
+        relays.into_iter().for_each(|relay| self.screen.relay(relay, Age::Old));
+        Ok(())
+    }
+
     /// Who is here; by the nicknames that have arrived, where the server tells none.
     fn names(&self, joined: &Joined) -> Result<Names, String> {
-        let mut names = joined.client.names().map_err(|failure| shown(&failure))?;
+        let mut names = joined.list_clients().map_err(|failure| shown(&failure))?;
         if names.iter().all(|(_, name)| name.is_none()) {
             let known = self.acquaintances.names();
             for (uid, name) in &mut names {
@@ -158,10 +171,7 @@ impl Commands {
             None => joined.to.clone()?,
         };
         let file = Outgoing::open(&Source::File(path.clone()), None)?;
-        let shared = file.share(joined, to, self.progress());
-        // One that is refused while it is sent may take the connection with it.
-        self.room.wait_for_another(joined);
-        let id = shared?;
+        let id = share_in_room(&self.room, joined, file, to, || self.progress())?;
         self.screen.notice(&format!("{} is shared as file {id}", shown_path(&path)));
         Ok(())
     }

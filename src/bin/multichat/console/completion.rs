@@ -106,7 +106,7 @@ impl Completion {
     /// Asks the server; `None` where it does not answer at once.
     fn query(&self, what: &str) -> Option<String> {
         let joined = self.room.joined()?;
-        joined.client.query_within(what, ANSWER_LIMIT).ok()
+        joined.query_within(what, ANSWER_LIMIT)
     }
 }
 

@@ -4,13 +4,14 @@ use multichat::ids::FileId;
 use multichat::wire::parse_number;
 
 /// The commands, as they are completed and explained.
-pub(crate) const COMMANDS: [(&str, &str, &str); 8] = [
+pub(crate) const COMMANDS: [(&str, &str, &str); 9] = [
     ("/msg", "UID TEXT", "says it to one client; a unique nickname will do"),
     ("/nick", "NAME", "sets your nickname"),
     ("/who", "", "lists who is here"),
     ("/share", "FILE [UID]", "shares a file, with all or with one"),
     ("/files", "", "lists the files that you can get"),
-    ("/get", "FILE-ID [FILE]", "saves a file, as FILE-ID.EXTENSION or as FILE"),
+    ("/get", "FILE-ID [FILE]", "saves a file, under its number and name or as FILE"),
+    ("/history", "[N]", "shows the last N messages from before you came"),
     ("/help", "", "lists the commands"),
     ("/quit", "", "leaves; so do Ctrl-D, and Ctrl-C on an empty line"),
 ];
@@ -36,6 +37,8 @@ pub(crate) enum Line {
         id: FileId,
         file: Option<String>,
     },
+    /// What was said before; so many messages of it.
+    History(Option<u64>),
     Help,
     Quit,
     /// A message that looks like a command without its slash, and a hint.
@@ -84,6 +87,7 @@ impl Line {
             "share" => Line::Share(rest.to_string()),
             "get" if rest.is_empty() => wants("a File-ID"),
             "get" => Line::parse_get(rest),
+            "history" => Line::parse_history(rest),
             "who" => alone(Line::Who),
             "files" => alone(Line::Files),
             "help" => alone(Line::Help),
@@ -92,6 +96,14 @@ impl Line {
                 "/{name}: unknown command, not sent; /help lists them, and // begins a message with \
                  a slash"
             )),
+        }
+    }
+
+    fn parse_history(rest: &str) -> Line {
+        match (rest, parse_number(rest.as_bytes())) {
+            ("", _) => Line::History(None),
+            (_, Some(count @ 1..)) => Line::History(Some(count)),
+            _ => Line::Wrong(format!("/history {rest}: not a number of messages (such as 50)")),
         }
     }
 
@@ -146,6 +158,8 @@ mod tests {
         check("/quit", Line::Quit);
         check("/help", Line::Help);
         check("/files", Line::Files);
+        check("/history", Line::History(None));
+        check("/history 50", Line::History(Some(50)));
     }
 
     #[test]
@@ -170,6 +184,9 @@ mod tests {
             "/share",
             "/get",
             "/get x",
+            "/history 0",
+            "/history 5 6",
+            "/history all",
             "/quit now",
         ];
         for typed in wrong {

@@ -26,16 +26,17 @@ impl Printing {
     /// A piece as it is shown, without its line's end.
     pub(crate) fn shown(&mut self, piece: Piece) -> String {
         match piece {
-            Piece::Relay(relay) => {
+            Piece::Relay(relay, age) => {
                 let may_ring = self.rang.is_none_or(|rang| rang.elapsed() >= BELL_PAUSE);
                 let style = Style { has_bell: self.style.has_bell && may_ring, ..self.style };
                 let nickname = self.room.nickname();
-                let shown = line::relay(&relay, style, nickname.as_deref());
+                let shown = line::relay(&relay, age, style, nickname.as_deref());
                 if shown.starts_with('\x07') {
                     self.rang = Some(Instant::now());
                 }
                 shown
             }
+            Piece::News(notice) => line::notice(&notice, self.style),
             Piece::Notice(text) | Piece::Text(text) | Piece::Progress(text) => {
                 line::wrapped(&text, self.style)
             }

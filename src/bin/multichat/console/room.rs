@@ -231,8 +231,9 @@ impl Room {
         let mut redirected = String::new();
         for piece in batch {
             let is_progress = matches!(piece, Piece::Progress(_));
-            let is_redirected =
-                self.is_redirected && matches!(piece, Piece::Relay(_) | Piece::NotShown(_));
+            let has_arrived =
+                matches!(piece, Piece::Relay(..) | Piece::News(_) | Piece::NotShown(_));
+            let is_redirected = self.is_redirected && has_arrived;
             self.printing.style.columns = columns.filter(|_| !is_redirected);
             if is_redirected {
                 redirected += &(self.printing.shown(piece) + "\n");

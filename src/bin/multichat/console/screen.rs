@@ -7,10 +7,10 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use multichat::client::{Content, Relay};
+use multichat::client::{Content, Notice, Relay};
 use parking_lot::{Condvar, Mutex};
 
-use crate::show;
+use crate::show::{self, Age};
 
 /// How many messages may wait to be shown, and how many bytes they may have together. One more, and
 /// the oldest is not shown, but counted.
@@ -26,8 +26,10 @@ const BATCH_BYTES: usize = 32 * 1024;
 /// Something to be shown.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    /// What has arrived.
-    Relay(Relay),
+    /// What was said or shared.
+    Relay(Relay, Age),
+    /// News of another client.
+    News(Notice),
     /// What the server has said unasked, or about the connection: of the program's own, but as many
     /// as the server wants.
     Notice(String),
@@ -44,7 +46,7 @@ impl Piece {
     fn cost(&self) -> usize {
         RELAY_BYTES
             + match self {
-                Piece::Relay(Relay { nickname, content_type, content, .. }) => {
+                Piece::Relay(Relay { nickname, content_type, content, .. }, _) => {
                     let text_len = match content {
                         Content::Text(text) => text.len(),
                         Content::File(_) => 0,
@@ -52,17 +54,17 @@ impl Piece {
                     nickname.as_ref().map_or(0, String::len) + content_type.len() + text_len
                 }
                 Piece::Notice(text) | Piece::Text(text) | Piece::Progress(text) => text.len(),
-                Piece::NotShown(_) => 0,
+                Piece::News(_) | Piece::NotShown(_) => 0,
             }
     }
 
     /// How many lines it would be; 0 for what is always shown.
     fn lines(&self) -> u64 {
         match self {
-            Piece::Relay(Relay { content: Content::Text(text), .. }) => {
+            Piece::Relay(Relay { content: Content::Text(text), .. }, _) => {
                 text.trim_end_matches('\n').matches('\n').count() as u64 + 1
             }
-            Piece::Relay(_) | Piece::Notice(_) => 1,
+            Piece::Relay(..) | Piece::News(_) | Piece::Notice(_) => 1,
             Piece::Text(_) | Piece::Progress(_) | Piece::NotShown(_) => 0,
         }
     }
@@ -164,9 +166,14 @@ impl Screen {
         Ok((Screen { shared: Arc::new(shared) }, woken))
     }
 
-    /// Shows what has arrived.
-    pub(crate) fn relay(&self, relay: Relay) {
-        self.push(Piece::Relay(relay));
+    /// Shows what was said or shared.
+    pub(crate) fn relay(&self, relay: Relay, age: Age) {
+        self.push(Piece::Relay(relay, age));
+    }
+
+    /// Shows news of another client.
+    pub(crate) fn news(&self, notice: Notice) {
+        self.push(Piece::News(notice));
     }
 
     /// Shows something of the program's own about the connection.
@@ -276,17 +283,20 @@ pub(crate) fn not_shown(lines: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use multichat::client::Extra;
     use multichat::ids::Uid;
 
     fn relay(text: &str) -> Piece {
-        Piece::Relay(Relay {
+        let relay = Relay {
             to: None,
             from: Uid(7),
             nickname: None,
             content_type: "text".to_string(),
             len: text.len() as u64,
             content: Content::Text(text.to_string()),
-        })
+            extra: Extra::default(),
+        };
+        Piece::Relay(relay, Age::New)
     }
 
     fn all(queue: &mut Queue) -> Vec<String> {
@@ -297,8 +307,9 @@ mod tests {
                 return shown;
             }
             shown.extend(batch.into_iter().map(|piece| match piece {
-                Piece::Relay(Relay { content: Content::Text(text), .. }) => text,
-                Piece::Relay(_) => "file".to_string(),
+                Piece::Relay(Relay { content: Content::Text(text), .. }, _) => text,
+                Piece::Relay(..) => "file".to_string(),
+                Piece::News(_) => "news".to_string(),
                 Piece::Notice(text) | Piece::Text(text) | Piece::Progress(text) => text,
                 Piece::NotShown(lines) => not_shown(lines),
             }));

@@ -42,10 +42,10 @@ pub(crate) fn fetch(
 ) -> Result<Option<PathBuf>, NotFetched> {
     let opened = Arc::new(Mutex::new(None));
     let (keep, wanted) = (Arc::clone(&opened), target.clone());
-    let answer = client.fetch(id, move |content_type, len| {
-        let (saving, file) = Saving::begin(&wanted, id, content_type)?;
+    let answer = client.fetch(id, move |incoming| {
+        let (saving, file) = Saving::begin(&wanted, id, incoming)?;
         *keep.lock() = Some(saving);
-        progress.begin(&format!("file {id}"), len);
+        progress.begin(&format!("file {id}"), incoming.len);
         Ok(Box::new(Sink { file, progress, written: 0 }))
     });
     let saving = opened.lock().take();

@@ -1,9 +1,11 @@
-//! What files are called: extensions, and paths as they are shown.
+//! What files are called: extensions, names that strangers have chosen, and paths as they are shown.
 
 use std::path::Path;
 
 use crate::show::TerminalSafe;
-use multichat::text::Extension;
+use multichat::client::Incoming;
+use multichat::ids::FileId;
+use multichat::text::{Extension, FileName};
 use rustix::fs::OFlags;
 
 /// What a file without an extension is shared as, and one with an extension that is none.
@@ -51,6 +53,20 @@ pub(crate) fn checked_extension(extension: &str) -> Extension {
     parse(extension).unwrap_or_else(|| parse(NO_EXTENSION).expect("bin is an extension"))
 }
 
+/// What a fetched file is called: its File-ID before the name that its sharer gave to it, so that it is
+/// never hidden, never a program's, and never that of another one (E4).
+pub(crate) fn own_name(id: FileId, incoming: Incoming<'_>) -> String {
+    match incoming.name.and_then(FileName::cleaned) {
+        Some(name) => format!("{id} {}", name.as_str()),
+        None => own_name_of_type(id, incoming.content_type),
+    }
+}
+
+/// The same of a file without a name.
+pub(crate) fn own_name_of_type(id: FileId, content_type: &str) -> String {
+    format!("{id}.{}", checked_extension(content_type).as_str())
+}
+
 /// A path that a terminal can be shown.
 pub(crate) fn shown_path(path: &Path) -> String {
     TerminalSafe(&path.to_string_lossy()).to_string()
@@ -93,6 +109,19 @@ mod tests {
         for bad in ["", ".", "a b", "../x"] {
             assert!(parse_type(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_fetched_file_is_called_by_its_file_id_and_its_name() {
+        let check = |name: Option<&str>, expected: &str| {
+            let incoming = Incoming { content_type: "pdf", name, len: 0 };
+            assert_eq!(own_name(FileId(10), incoming), expected, "{name:?}");
+        };
+        check(Some("holiday plan.pdf"), "10 holiday plan.pdf");
+        check(Some(".bashrc"), "10 .bashrc");
+        check(Some("../x"), "10 .._x");
+        check(Some(".."), "10.pdf");
+        check(None, "10.pdf");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where a fetched file is saved: under no name, or a temporary one, until it is whole.
 //!
-//! It is named after its File-ID and an extension that was checked, or as the person says. One that
-//! is there is never overwritten, unless the person names it.
+//! It is named after its File-ID and the name that its sharer gave to it, or an extension, both of which
+//! are checked; or as the person says. One that is there is never overwritten, unless the person names it.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, IsTerminal, Write};
@@ -10,11 +10,12 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use multichat::args;
+use multichat::client::Incoming;
 use multichat::ids::FileId;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, linkat};
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, PersistError};
 
-use super::name::{NO_WAIT, checked_extension, shown_path};
+use super::name::{NO_WAIT, own_name, own_name_of_type, shown_path};
 use crate::signals;
 
 /// How a file without a name is opened, in the directory where it is to have one.
@@ -23,7 +24,7 @@ const NAMELESS: OFlags = OFlags::TMPFILE.union(OFlags::WRONLY).union(OFlags::CLO
 /// Where a fetched file goes.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
-    /// `FILE-ID.EXTENSION` in a directory, if there is none.
+    /// `FILE-ID NAME` in a directory, or `FILE-ID.EXTENSION`, if there is none.
     In(PathBuf),
     /// Where the person says, whatever is there.
     File(PathBuf),
@@ -49,6 +50,8 @@ pub(crate) enum Saving {
     Unfinished {
         file: Unfinished,
         path: PathBuf,
+        /// What it is called where the file system does not take that name.
+        otherwise: Option<PathBuf>,
         overwrites: bool,
     },
 }
@@ -57,9 +60,10 @@ impl Saving {
     pub(crate) fn begin(
         target: &Target,
         id: FileId,
-        content_type: &str,
+        incoming: Incoming<'_>,
     ) -> io::Result<(Saving, Box<dyn Write + Send>)> {
         let mut found_permissions = None;
+        let mut otherwise = None;
         let (path, overwrites) = match target {
             Target::Stdout => {
                 return Ok((Saving::AsItIs, Box::new(no_terminal(io::stdout())?)));
@@ -85,11 +89,11 @@ impl Saving {
                 Err(_) => (path.clone(), true),
             },
             Target::In(dir) => {
-                let extension = checked_extension(content_type);
-                let path = dir.join(format!("{id}.{}", extension.as_str()));
+                let path = dir.join(own_name(id, incoming));
                 if fs::symlink_metadata(&path).is_ok() {
                     return Err(is_there(&path));
                 }
+                otherwise = Some(dir.join(own_name_of_type(id, incoming.content_type)));
                 (path, false)
             }
         };
@@ -101,18 +105,33 @@ impl Saving {
             // The umask is for new files.
             sink.set_permissions(found).map_err(cannot_write(&path))?;
         }
-        Ok((Saving::Unfinished { file, path, overwrites }, Box::new(sink)))
+        Ok((Saving::Unfinished { file, path, otherwise, overwrites }, Box::new(sink)))
     }
 
     /// Gives the file its name, and returns it.
     pub(crate) fn finish(self) -> io::Result<Option<PathBuf>> {
-        let Saving::Unfinished { file, path, overwrites } = self else { return Ok(None) };
-        match file.finish(&path, overwrites) {
-            Ok(()) => Ok(Some(path)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(is_there(&path)),
-            Err(error) => Err(cannot_write(&path)(error)),
+        let Saving::Unfinished { file, path, otherwise, overwrites } = self else {
+            return Ok(None);
+        };
+        let Unnamed { error, file } = match file.finish(&path, overwrites) {
+            Ok(()) => return Ok(Some(path)),
+            Err(unnamed) => unnamed,
+        };
+        match (error.kind(), file, otherwise) {
+            (io::ErrorKind::AlreadyExists, ..) => Err(is_there(&path)),
+            // A file system may not take what a stranger calls a file.
+            (_, Some(file), Some(path)) => {
+                Saving::Unfinished { file, path, otherwise: None, overwrites }.finish()
+            }
+            _ => Err(cannot_write(&path)(error)),
         }
     }
+}
+
+/// A file that did not get its name; there still, where it may get another one.
+pub(crate) struct Unnamed {
+    error: io::Error,
+    file: Option<Unfinished>,
 }
 
 /// A file that is not whole, and not yet under its name.
@@ -144,22 +163,33 @@ impl Unfinished {
     }
 
     /// Gives it its name, in place of what has that name or not.
-    fn finish(self, path: &Path, overwrites: bool) -> io::Result<()> {
+    fn finish(self, path: &Path, overwrites: bool) -> Result<(), Unnamed> {
         let named = match self {
             Unfinished::Temporary(named) => named,
             Unfinished::Nameless(file) if overwrites => {
                 // Only a file with a name can take the place of another.
                 let make =
                     |temporary: &Path| link(&file, temporary).and_then(|()| file.try_clone());
-                signals::make_unfinished(|| temporary().make_in(dir_of(path), make))?
+                let made = signals::make_unfinished(|| temporary().make_in(dir_of(path), make));
+                made.map_err(|error| Unnamed { error, file: None })?
             }
-            Unfinished::Nameless(file) => return link(&file, path),
+            Unfinished::Nameless(file) => {
+                return link(&file, path)
+                    .map_err(|error| Unnamed { error, file: Some(Unfinished::Nameless(file)) });
+            }
         };
         let temporary = named.path().to_path_buf();
         let persisted =
             if overwrites { named.persist(path) } else { named.persist_noclobber(path) };
-        signals::finished(&temporary);
-        persisted.map(|_| ()).map_err(|failed| failed.error)
+        match persisted {
+            Ok(_) => {
+                signals::finished(&temporary);
+                Ok(())
+            }
+            Err(PersistError { error, file }) => {
+                Err(Unnamed { error, file: Some(Unfinished::Temporary(file)) })
+            }
+        }
     }
 }
 

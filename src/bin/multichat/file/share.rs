@@ -2,16 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use multichat::args;
+use multichat::client::{Failure, SharedFile};
 use multichat::ids::{FileId, Uid};
-use multichat::text::Extension;
+use multichat::text::{Charset, Extension, FileName};
 
 use super::name::{NO_WAIT, extension_of, shown_path};
 use super::progress::Progress;
 use crate::joining::Joined;
+use crate::reconnecting_client::ReconnectingClient;
 use crate::settings::shown;
 use crate::show::TerminalSafe;
 
@@ -33,6 +36,8 @@ pub(crate) struct Outgoing {
     extension: Extension,
     /// Its name, fit to be shown.
     name: String,
+    /// Its name as it is told to the others; `None` where it has none that can be told.
+    file_name: Option<FileName>,
 }
 
 impl Outgoing {
@@ -59,10 +64,12 @@ impl Outgoing {
         if !found.is_file() {
             return Err("not a regular file".to_string());
         }
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let name = name.unwrap_or_default();
+        let bytes = path.file_name().unwrap_or_default().as_bytes();
+        let file_name = FileName::parse(bytes, Charset::Utf8).ok();
+        let name = String::from_utf8_lossy(bytes);
         let extension = extension_of(&name, extension);
-        Ok(Outgoing { file, len: found.len(), extension, name: TerminalSafe(&name).to_string() })
+        let name = TerminalSafe(&name).to_string();
+        Ok(Outgoing { file, len: found.len(), extension, name, file_name })
     }
 
     /// Keeps standard input in a file without a name: a share begins with its length.
@@ -74,29 +81,74 @@ impl Outgoing {
         }
         file.rewind()?;
         let extension = extension_of("", extension);
-        Ok(Outgoing { file, len, extension, name: "standard input".to_string() })
+        Ok(Outgoing { file, len, extension, name: "standard input".to_string(), file_name: None })
     }
 
-    /// Shares it with all or with one; returns its File-ID.
+    /// Shares it with all or with one, under its name where the server takes names; returns its File-ID.
     pub(crate) fn share(
         mut self,
         joined: &Joined,
         to: Option<Uid>,
         mut progress: Progress,
-    ) -> Result<FileId, String> {
+    ) -> Result<FileId, NotShared> {
         if let Some(limit) = joined.features.max_file
             && self.len > limit
         {
             let (name, len) = (&self.name, self.len);
-            return Err(format!(
+            return Err(NotShared::because(format!(
                 "{name}: not sent: its {len} bytes are over the server's limit of {limit} bytes"
-            ));
+            )));
+        }
+        if !joined.takes_names {
+            self.file_name = None;
         }
         progress.begin(&self.name, self.len);
         let mut on_progress = |bytes| progress.advance_to(bytes);
-        let client = &joined.client;
-        let shared = client.share(to, &self.extension, &mut self.file, self.len, &mut on_progress);
+        let (extension, name, len) = (&self.extension, self.file_name.as_ref(), self.len);
+        let shared_file = SharedFile { extension, name, len };
+        let shared = joined.client.share(to, &shared_file, &mut self.file, &mut on_progress);
         progress.end();
-        shared.map_err(|failure| format!("{}: {}", self.name, shown(&failure)))
+        shared.map_err(|failure| {
+            let why = format!("{}: {}", self.name, shown(&failure));
+            // Which names a server takes it tells by a refusal alone: one of ASCII takes few.
+            let blames_name =
+                matches!(&failure, Failure::Refused(why) if why.contains("File-Name"));
+            let again = self.file_name.take().filter(|_| blames_name);
+            let again = again.and_then(|_| self.file.rewind().ok()).map(|()| self);
+            NotShared { why, again }
+        })
+    }
+}
+
+/// Shares a file over a connection that is made again where the file takes it with it; where the server
+/// refuses the file's name, without it.
+pub(crate) fn share_in_room(
+    room: &ReconnectingClient,
+    joined: &Joined,
+    file: Outgoing,
+    to: Option<Uid>,
+    progress: impl Fn() -> Progress,
+) -> Result<FileId, String> {
+    let shared = file.share(joined, to, progress());
+    // One that is refused while it is sent may take the connection with it.
+    room.wait_for_another(joined);
+    let Err(NotShared { why, again }) = shared else { return shared.map_err(|not| not.why) };
+    let Some((file, joined)) = again.zip(room.joined()) else { return Err(why) };
+    let shared = file.share(&joined, to, progress());
+    room.wait_for_another(&joined);
+    shared.map_err(|not| not.why)
+}
+
+/// Why a file was not shared.
+pub(crate) struct NotShared {
+    /// Fit to be shown.
+    pub(crate) why: String,
+    /// The file, now without a name, where it was the name that the server has refused.
+    pub(crate) again: Option<Outgoing>,
+}
+
+impl NotShared {
+    pub(crate) fn because(why: String) -> NotShared {
+        NotShared { why, again: None }
     }
 }

@@ -3,18 +3,19 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use multichat::client::{Content, Relay};
-use serde_json::{Value, json};
+use multichat::client::{Content, News, Notice, Relay};
+use serde_json::{Map, Value, json};
 
 use super::Escaped;
 
-/// A relay as one JSON object on one line.
+/// A relay as one JSON object on one line; what the server has told of it in the extended form is there
+/// where it has told it.
 pub(crate) fn relay(relay: &Relay) -> String {
     let (kind, (key, content)) = match &relay.content {
         Content::Text(text) => ("text", ("text", json!(text))),
         Content::File(id) => ("file", ("file_id", json!(id.0))),
     };
-    line(&json!({
+    let known = json!({
         "kind": kind,
         "from": relay.from.0,
         "nickname": relay.nickname,
@@ -22,8 +23,44 @@ pub(crate) fn relay(relay: &Relay) -> String {
         key: content,
         "content_type": relay.content_type,
         "bytes": relay.len,
-        "time": format!("{:.3}", Timestamp::now()),
-    }))
+    });
+    let extra = &relay.extra;
+    let told = [
+        ("name", extra.file_name.as_deref().map(Value::from)),
+        ("sequence", extra.sequence.map(Value::from)),
+        ("sent", extra.time.map(|sent| sent.to_string().into())),
+    ];
+    timed(known, told)
+}
+
+/// News of another client as one JSON object on one line.
+pub(crate) fn notice(notice: &Notice) -> String {
+    let (event, told) = match notice.news() {
+        News::Joined => ("joined", None),
+        News::Nickname(nickname) => ("nickname", Some(("new_nickname", nickname))),
+        News::Left(cause) => ("left", Some(("cause", cause))),
+    };
+    let known = json!({
+        "kind": "notice",
+        "event": event,
+        "from": notice.from.0,
+        "nickname": notice.nickname,
+    });
+    let (name, value) = told.unwrap_or_default();
+    let sent = notice.time.map(|sent| sent.to_string().into());
+    timed(known, [(name, told.map(|_| value.into())), ("sent", sent)])
+}
+
+/// An object on one line, with what is told, and the time of its arrival.
+fn timed<const N: usize>(object: Value, told: [(&str, Option<Value>); N]) -> String {
+    let mut object = match object {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    };
+    let told = told.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?)));
+    object.extend(told);
+    object.insert("time".to_string(), format!("{:.3}", Timestamp::now()).into());
+    line(&Value::Object(object))
 }
 
 /// An object on one line, without its end, that a terminal can be shown.
@@ -62,6 +99,9 @@ mod tests {
         assert_eq!(read["text"], "a\nb");
         assert_eq!(read["bytes"], 3);
         assert!(read["nickname"].is_null());
+        for told in ["name", "sequence", "sent"] {
+            assert!(read.get(told).is_none(), "{told}: the server has not told it");
+        }
         assert!(read["time"].as_str().unwrap().ends_with('Z'), "{}", read["time"]);
     }
 

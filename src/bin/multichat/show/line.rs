@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use multichat::client::{Content, Relay};
+use multichat::client::{Content, News, Notice, Relay};
 use textwrap::{Options, WordSplitter, wrap};
 
-use super::{Style, TerminalSafe, sender, time};
+use super::{Age, Style, TerminalSafe, sender, time, time_of};
 
 /// What further lines of a text begin with, and what is left of a line that is wrapped: no row but
 /// the first can look like a message.
@@ -23,14 +23,45 @@ const SHOWN_LIMIT: usize = 256 * 1024;
 const COLOURS: [u8; 8] = [27, 130, 28, 163, 30, 161, 64, 98];
 
 const STANDS_OUT: &str = "\x1b[7m";
+const DIMMED: &str = "\x1b[2m";
 const AS_EVER: &str = "\x1b[0m";
 
 /// A relay as one line or, where the text has several or is wrapped, more; without the last line's
-/// end. `own` is the nickname of the reader.
-pub(crate) fn relay(relay: &Relay, style: Style, own: Option<&str>) -> String {
+/// end. `own` is the nickname of the reader. What was said before the reader came is dimmed, and has
+/// no other mark.
+pub(crate) fn relay(relay: &Relay, age: Age, style: Style, own: Option<&str>) -> String {
+    if age == Age::Old {
+        let plain = Style { has_colour: false, has_bell: false, ..style };
+        return dimmed(&line(relay, age, plain, None), style);
+    }
+    line(relay, age, style, own)
+}
+
+/// News of another client as one line, without its end; dimmed.
+pub(crate) fn notice(notice: &Notice, style: Style) -> String {
+    let time = style.time.map(time).unwrap_or_default();
+    let client = sender(notice.from, notice.nickname.as_deref());
+    let news = match notice.news() {
+        News::Joined => "joined".to_string(),
+        News::Nickname(nickname) => format!("is now {}", TerminalSafe(nickname)),
+        News::Left(cause) => format!("left: {}", TerminalSafe(cause)),
+    };
+    dimmed(&wrapped(&format!("{time}* {client} {news}"), style), style)
+}
+
+/// Rows that are not to draw the eye.
+fn dimmed(rows: &str, style: Style) -> String {
+    if !style.has_colour {
+        return rows.to_string();
+    }
+    let rows = rows.split('\n').map(|row| format!("{DIMMED}{row}{AS_EVER}"));
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+fn line(relay: &Relay, age: Age, style: Style, own: Option<&str>) -> String {
     let mut line = String::new();
     if let Some(format) = style.time {
-        line.push_str(&time(format));
+        line.push_str(&time_of(relay, age, format));
     }
     // First, where no nickname can imitate it.
     if relay.to.is_some() {
@@ -53,8 +84,10 @@ pub(crate) fn relay(relay: &Relay, style: Style, own: Option<&str>) -> String {
             let _ = write!(line, ": {text}");
         }
         Content::File(id) => {
-            let kind = TerminalSafe(&relay.content_type);
-            let _ = write!(line, " shared file {id} ({kind}, {} bytes)", relay.len);
+            let name =
+                relay.extra.file_name.as_deref().map(|name| format!(" {}", TerminalSafe(name)));
+            let (name, kind) = (name.unwrap_or_default(), TerminalSafe(&relay.content_type));
+            let _ = write!(line, " shared file {id}{name} ({kind}, {} bytes)", relay.len);
         }
     }
     let line = wrapped(&line, style);
@@ -141,6 +174,7 @@ pub(crate) fn wrapped(lines: &str, style: Style) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use multichat::client::Extra;
     use multichat::ids::{FileId, Uid};
 
     pub(in crate::show) fn text(nickname: Option<&str>, to: Option<u64>, text: &str) -> Relay {
@@ -151,11 +185,12 @@ pub(super) mod tests {
             content_type: "text".to_string(),
             len: text.len() as u64,
             content: Content::Text(text.to_string()),
+            extra: Extra::default(),
         }
     }
 
     fn plain(arrived: &Relay) -> String {
-        relay(arrived, Style::default(), None)
+        relay(arrived, Age::New, Style::default(), None)
     }
 
     #[test]
@@ -171,6 +206,10 @@ pub(super) mod tests {
         file.content = Content::File(FileId(10));
         (file.content_type, file.len) = ("jpg".to_string(), 3000);
         check(&file, "(to you) 7 Tom shared file 10 (jpg, 3000 bytes)");
+        file.extra.file_name = Some("holiday plan.jpg".to_string());
+        check(&file, "(to you) 7 Tom shared file 10 holiday plan.jpg (jpg, 3000 bytes)");
+        file.extra.file_name = Some("a\u{1b}[2J\u{202e}".to_string());
+        check(&file, "(to you) 7 Tom shared file 10 a\\u{1b}[2J\\u{202e} (jpg, 3000 bytes)");
     }
 
     #[test]
@@ -192,17 +231,37 @@ pub(super) mod tests {
     fn colour_and_bell_are_there_where_they_are_wanted() {
         let style = Style { has_colour: true, has_bell: true, ..Style::default() };
         assert_eq!(
-            relay(&text(Some("T"), Some(1), "x"), style, None),
+            relay(&text(Some("T"), Some(1), "x"), Age::New, style, None),
             "\x07\x1b[7m(to you)\x1b[0m \x1b[38;5;98m7 T\x1b[0m: x"
         );
-        assert_eq!(relay(&text(None, None, "x"), style, None), "\x1b[38;5;98m7\x1b[0m: x");
+        let said = text(None, None, "x");
+        assert_eq!(relay(&said, Age::New, style, None), "\x1b[38;5;98m7\x1b[0m: x");
+        assert_eq!(relay(&said, Age::Missed, style, None), "\x1b[38;5;98m7\x1b[0m: x");
+    }
+
+    #[test]
+    fn what_was_said_before_is_dimmed_and_has_the_time_at_which_it_was_said() {
+        let style = Style { has_colour: true, has_bell: true, ..Style::default() };
+        let mut said = text(Some("Tom"), None, "hi Ann\nand all");
+        assert_eq!(
+            relay(&said, Age::Old, style, Some("Ann")),
+            "\x1b[2m7 Tom: hi Ann\x1b[0m\n\x1b[2m    and all\x1b[0m"
+        );
+        assert_eq!(relay(&said, Age::Old, Style::default(), None), plain(&said));
+        // Noon in UTC: that day everywhere, or the one behind it.
+        said.extra.time = multichat::wire::Timestamp::parse(b"2001-02-03T12:00:59.000Z");
+        for (age, format) in [(Age::Old, "%H:%M "), (Age::Missed, "%Y-%m-%d ")] {
+            let style = Style { time: Some(format), ..Style::default() };
+            assert!(relay(&said, age, style, None).starts_with("2001-02-0"), "{age:?}");
+            assert!(!relay(&said, Age::New, style, None).starts_with("2001"), "{age:?}");
+        }
     }
 
     #[test]
     fn the_readers_nickname_stands_out_and_rings() {
         let style = Style { has_colour: true, has_bell: true, ..Style::default() };
         let check = |said: &str, expected: &str, rings: bool| {
-            let shown = relay(&text(None, None, said), style, Some("Ann B"));
+            let shown = relay(&text(None, None, said), Age::New, style, Some("Ann B"));
             let bell = if rings { "\x07" } else { "" };
             assert_eq!(shown, format!("{bell}\x1b[38;5;98m7\x1b[0m: {expected}"), "{said:?}");
         };
@@ -219,7 +278,8 @@ pub(super) mod tests {
     fn every_row_of_a_long_text_but_the_first_is_indented() {
         let style = Style { columns: Some(20), ..Style::default() };
         let check = |said: &str, expected: &str| {
-            assert_eq!(relay(&text(Some("Tom"), None, said), style, None), expected, "{said:?}");
+            let shown = relay(&text(Some("Tom"), None, said), Age::New, style, None);
+            assert_eq!(shown, expected, "{said:?}");
         };
         check("one two three four five", "7 Tom: one two three\n    four five");
         check(&"x".repeat(40), "7 Tom:\n    xxxxxxxxxxxxxxxx\n    xxxxxxxxxxxxxxxx\n    xxxxxxxx");
@@ -235,7 +295,7 @@ pub(super) mod tests {
         let huge = "\u{1b}".repeat(1 << 20);
         let huge = text(None, None, &huge);
         let style = Style { columns: Some(80), ..Style::default() };
-        let shown = relay(&huge, style, None);
+        let shown = relay(&huge, Age::New, style, None);
         assert!(shown.ends_with(" … 786432 bytes more, not shown"), "{}", shown.len());
         assert!(shown.len() < 8 * SHOWN_LIMIT);
         // In a file it is whole.
