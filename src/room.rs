@@ -188,19 +188,13 @@ impl Room {
         respond: impl FnOnce(&mut Vec<u8>),
         may_add: impl FnOnce(usize) -> bool,
     ) -> Added {
-        let mut state = self.state.lock();
-        if outbox.is_removed() {
-            return Added::Never;
-        }
-        if !may_add(state.batch.len()) {
-            return Added::NotNow;
-        }
-        state.batch.add(outbox, respond);
-        if !outbox.is_extended() && !outbox.has_left() {
-            state.batch.extend(outbox);
-            state.extended += 1;
-        }
-        Added::Unflushed(state.batch.len())
+        self.add_for(outbox, may_add, |state| {
+            state.batch.add(outbox, respond);
+            if !outbox.is_extended() && !outbox.has_left() {
+                state.batch.extend(outbox);
+                state.extended += 1;
+            }
+        })
     }
 
     /// The last `count` public messages from before a client became active, the oldest first; of these only the ones whose `Sequence` is above `after`
@@ -334,6 +328,22 @@ impl Room {
         encode: impl FnOnce(&mut Vec<u8>),
         may_add: impl FnOnce(usize) -> bool,
     ) -> Added {
+        self.add_for(outbox, may_add, |state| {
+            state.batch.add(outbox, encode);
+            if let Some((file, len)) = file {
+                state.batch.add_file(outbox, Arc::clone(file), len);
+            }
+        })
+    }
+
+    /// Has `add` add what is for one client, unless the operator has removed it, or `may_add` says not
+    /// now.
+    fn add_for(
+        &self,
+        outbox: &Outbox,
+        may_add: impl FnOnce(usize) -> bool,
+        add: impl FnOnce(&mut State),
+    ) -> Added {
         let mut state = self.state.lock();
         if outbox.is_removed() {
             return Added::Never;
@@ -341,10 +351,7 @@ impl Room {
         if !may_add(state.batch.len()) {
             return Added::NotNow;
         }
-        state.batch.add(outbox, encode);
-        if let Some((file, len)) = file {
-            state.batch.add_file(outbox, Arc::clone(file), len);
-        }
+        add(&mut state);
         Added::Unflushed(state.batch.len())
     }
 

@@ -38,6 +38,7 @@ use self::arrival::Naming;
 use self::fetch::{Counted, Progress};
 use self::ledger::{Entry, Ledger, Removal};
 use self::open_files::{OpenFile, Place, Places};
+use self::restart::Claim;
 use crate::ids::{FileId, Uid};
 use crate::logging::LogThrottle;
 use crate::reason::StageError;
@@ -71,7 +72,7 @@ pub struct Stage {
     /// Whether files outlive the server.
     keeps: bool,
     /// Keeps other servers out of a directory that was asked for.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Claim>>,
     limit: u64,
     pace: Pace,
     /// Which File-ID comes next; held while a file gets its name.
@@ -281,7 +282,7 @@ impl Stage {
         };
         let mut held = self.lock.lock();
         if let Some(locked) = &*held {
-            let locked = locked.metadata()?;
+            let locked = locked.dir().metadata()?;
             if (locked.dev(), locked.ino()) != (found.dev(), found.ino()) {
                 *held = Some(restart::claim(&self.dir)?);
             }

@@ -52,6 +52,17 @@ pub struct Extra {
 }
 
 impl Relay {
+    /// How much text it holds, in bytes: what is kept of it costs as much, and a little more.
+    pub fn text_len(&self) -> usize {
+        let content_len = match &self.content {
+            Content::Text(text) => text.len(),
+            Content::File(_) => 0,
+        };
+        let names = [&self.nickname, &self.extra.file_name];
+        let names_len: usize = names.into_iter().flatten().map(String::len).sum();
+        content_len + names_len + self.content_type.len()
+    }
+
     /// A relay as it was read, with the body behind it; `None` where it is no relay.
     pub(super) fn of(message: ServerMessage, body: Vec<u8>) -> Option<Relay> {
         let ServerMessage::Relay {
@@ -98,6 +109,11 @@ impl Notice {
         let line = lossy(body);
         News::parse(&line)?;
         Some(Notice { from, nickname, time, line })
+    }
+
+    /// How much text it holds, in bytes.
+    pub fn text_len(&self) -> usize {
+        self.nickname.as_ref().map_or(0, String::len) + self.line.len()
     }
 
     /// What has happened. What is text in it may hold any characters.

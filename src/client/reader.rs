@@ -14,6 +14,9 @@ use crate::wire::{ServerMessage, Status};
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// The longest notice, in bytes: it is a line. A longer one tells nothing that is known.
+const NOTICE_BYTES: u64 = 1024;
+
 /// Reads until the connection ends, and tells everybody who waits.
 pub(super) fn run(shared: &Shared, on_event: impl FnMut(Event)) {
     let input = BufReader::with_capacity(BUFFER_BYTES, &shared.stream);
@@ -103,6 +106,7 @@ impl<F: FnMut(Event)> Reader<'_, F> {
         }
         match message {
             ServerMessage::Unknown { .. } => self.skip(body_len),
+            ServerMessage::Notice { len, .. } if len > NOTICE_BYTES => self.skip(len),
             ServerMessage::Notice { from, nickname, time, .. } => {
                 let body = self.read_body(body_len)?;
                 if let Some(notice) = Notice::of(from, nickname, time, body) {

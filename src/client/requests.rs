@@ -21,6 +21,9 @@ const REFUSAL_PAUSE: Duration = Duration::from_millis(50);
 /// How much of a file is read and sent at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// How many messages of the history are held at a time; above what a mebibyte of them can be.
+const HISTORY_LIMIT: usize = 20_000;
+
 /// What is told of a file that is shared.
 #[derive(Clone, Copy, Debug)]
 pub struct SharedFile<'a> {
@@ -151,7 +154,7 @@ impl Client {
         Ok(body.lines().map(str::to_string).collect())
     }
 
-    /// Asks for the last `count` public messages that were said before this client connected, those
+    /// Asks for the last `count` (at most 20,000) public messages that were said before this client connected, those
     /// alone whose `Sequence` is above `after` (E3). `on_answer` is called with the oldest first, once
     /// the answer has come or the connection is lost, and must not wait.
     ///
@@ -163,6 +166,7 @@ impl Client {
         on_answer: impl FnOnce(Result<Vec<Relay>, Failure>) + Send + 'static,
     ) {
         let shared = std::sync::Arc::clone(&self.shared);
+        let count = count.min(HISTORY_LIMIT as u64);
         let body = Query::History { count, after }.body();
         self.query_then(&body, move |answer| {
             let relays = answer.and_then(|answer| read_history(&answer.body));
@@ -285,7 +289,7 @@ impl Client {
 /// The answer to a query for the history.
 fn read_history(body: &[u8]) -> Result<Vec<Relay>, Failure> {
     const NOT: Failure = Failure::NoAnswer("the server's history is not one");
-    let messages = query::parse_history_answer(body).map_err(|_| NOT)?;
+    let messages = query::parse_history_answer(body, HISTORY_LIMIT).map_err(|_| NOT)?;
     let relays = messages.into_iter().map(|(message, body)| Relay::of(message, body.to_vec()));
     relays.collect::<Option<Vec<_>>>().ok_or(NOT)
 }

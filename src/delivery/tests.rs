@@ -384,7 +384,7 @@ fn the_stall_watch_that_panics_ends_the_process() {
             [&MemorySocket::default(), &socket].map(|socket| join_in_memory(&delivery, socket));
         say(&delivery, &sender, Some(receiver.uid()), "it fits and is not read", 1);
         delivery.flush_blocking();
-        socket.panic_next();
+        socket.panic_when_looked_at();
         std::thread::park_timeout(DEADLINE);
     });
 }

@@ -4,6 +4,7 @@
 //! ask (P5). And it is made in one thread's memory: an allocator keeps what each thread has freed for
 //! itself, and many threads would keep an answer each.
 
+use std::fmt;
 use std::io;
 use std::sync::Weak;
 
@@ -20,6 +21,12 @@ struct Order {
     make: Make,
     /// Dropped when it is made.
     _made: Sender<()>,
+}
+
+impl fmt::Debug for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Order").finish_non_exhaustive()
+    }
 }
 
 /// To the thread that makes long answers.

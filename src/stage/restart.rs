@@ -16,12 +16,30 @@ use super::{EARLIER, StagedFile};
 use crate::ids::FileId;
 use crate::text::Visible;
 
-/// Takes a directory for this server alone, until the file is dropped. An empty one is marked.
+/// A directory that this server alone has, until dropped.
+#[derive(Debug)]
+pub(super) struct Claim(File);
+
+impl Claim {
+    /// The directory itself.
+    pub(super) fn dir(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Not only by closing it: a process that is being started may have a copy of the descriptor.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes a directory for this server alone. An empty one is marked.
 ///
 /// # Errors
 /// Where another server has it, or where it is not a stage: it holds something and has no mark.
-pub(super) fn claim(dir: &Path) -> io::Result<File> {
-    let lock = lock(dir)?;
+pub(super) fn claim(dir: &Path) -> io::Result<Claim> {
+    let lock = Claim(lock(dir)?);
     match fs::symlink_metadata(dir.join(MARK)) {
         Ok(found) if found.is_file() => Ok(lock),
         Ok(_) => {

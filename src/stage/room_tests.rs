@@ -197,13 +197,17 @@ fn a_file_that_is_opened_while_it_is_removed_is_counted_to_its_end() {
     assert_eq!(held.file().metadata().unwrap().len(), 10);
     drop(held);
     assert_eq!(total(&stage), 0);
-    // One that is no longer what it was is given back once nobody fetches it.
+    // As long as somebody fetches it, it is what it was for others too; then it is found to be gone,
+    // and given back.
     share(&stage, 10).unwrap();
     let (_, held) = stage.fetch(FileId(2), EVE, || (), || ()).unwrap();
     fs::remove_file(stage.dir.join("2.bin")).unwrap();
-    assert!(stage.fetch(FileId(2), EVE, || (), || ()).is_err());
-    assert_eq!(total(&stage), 10);
+    let (_, other) = stage.fetch(FileId(2), EVE, || (), || ()).unwrap();
     drop(held);
+    assert_eq!((total(&stage), on_disk(&stage)), (10, 0));
+    assert_eq!(other.file().metadata().unwrap().len(), 10);
+    drop(other);
+    assert!(stage.fetch(FileId(2), EVE, || (), || ()).is_err());
     assert_eq!(total(&stage), 0);
 }
 

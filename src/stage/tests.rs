@@ -114,6 +114,17 @@ fn public_files_survive_a_restart_and_private_ones_do_not() {
 }
 
 #[test]
+fn a_closed_stage_is_free_though_a_child_process_has_a_copy_of_its_lock() {
+    // Between the fork and the exec of any program that is started at the same time.
+    let dir = tempfile::tempdir().unwrap();
+    let stage = open(Some(dir.path()), 1000).unwrap();
+    let _copy = stage.lock.lock().as_ref().unwrap().dir().try_clone().unwrap();
+    assert!(open(Some(dir.path()), 1000).is_err());
+    drop(stage);
+    open(Some(dir.path()), 1000).unwrap();
+}
+
+#[test]
 fn a_restart_takes_up_nothing_but_its_own_names() {
     let dir = tempfile::tempdir().unwrap();
     let strange = [

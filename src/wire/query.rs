@@ -264,14 +264,20 @@ impl Features {
 /// The answer to `extended`.
 pub const EXTENDED_ANSWER: &[u8] = b"extended\n";
 
-/// Reads the answer to `history`: relays in the extended form, each with its body.
+/// Reads the answer to `history`: relays in the extended form, each with its body; the first `limit` of
+/// them.
 ///
 /// # Errors
 /// Where it is not that, or is cut short ([`ReadError::Ended`]).
-pub fn parse_history_answer(mut body: &[u8]) -> Result<Vec<(ServerMessage, &[u8])>, ReadError> {
+pub fn parse_history_answer(
+    mut body: &[u8],
+    limit: usize,
+) -> Result<Vec<(ServerMessage, &[u8])>, ReadError> {
     let mut messages = Vec::new();
     let mut line = Vec::new();
-    while let Some(message) = read_server_message(&mut body, &mut line)? {
+    while messages.len() < limit
+        && let Some(message) = read_server_message(&mut body, &mut line)?
+    {
         let len = usize::try_from(message.body_len()).unwrap_or(usize::MAX);
         let (text, rest) = body.split_at_checked(len).ok_or(ReadError::Ended)?;
         body = rest;

@@ -10,6 +10,7 @@
 
 mod backpressure;
 mod flush;
+mod forms;
 mod hold;
 mod outbox;
 mod watch;

@@ -19,6 +19,7 @@ mod log;
 mod look;
 mod page;
 mod people;
+mod preconnect;
 mod saying;
 mod screenshots;
 
@@ -61,6 +62,16 @@ impl Room {
     fn with(case: &str, options: &[&str]) -> Option<Self> {
         let browser = browser_for(case)?;
         Some(Self::start(browser, "127.0.0.1:0", options, Turn::Shared(QUIET.read())))
+    }
+
+    /// A room for a browser that opens connections ahead of what it needs them for.
+    fn for_whole_browser(case: &str) -> Option<Self> {
+        let browser = Browser::whole();
+        if browser.is_none() {
+            writeln!(stderr(), "no whole browser: left out: {case}")
+                .expect("write to standard error");
+        }
+        Some(Self::start(browser?, "127.0.0.1:0", &[], Turn::Shared(QUIET.read())))
     }
 
     /// A room at this address.

@@ -12,6 +12,8 @@ use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::common::{DEADLINE, LONG_DEADLINE, Peer, Server, chat, message};
 
 /// Reads `len` bytes at a time, at the pace of a clock, until the connection ends or `bytes` have
@@ -26,6 +28,15 @@ fn read_slowly(reader: &mut Peer, len: usize, pace: Duration, bytes: usize) {
         if !reader.read_some(len) {
             return;
         }
+    }
+}
+
+/// Ends a server when dropped, and with it what waits for its connections to end.
+struct Ending<'a>(&'a Server);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.signal(Signal::KILL);
     }
 }
 
@@ -208,4 +219,43 @@ fn others_are_not_slowed_by_a_sender_that_has_to_wait() {
         }
         flooder.end_input();
     });
+}
+
+#[test]
+fn bystanders_cost_the_same_while_a_queue_is_over_its_limit() {
+    // P5: "Nobody else slows down": what two say to each other costs the server no more processor
+    // time while somebody else's queue is over its limit.
+    const TEXTS: usize = 10_000;
+    let texts = |from: u64, to: u64| {
+        message(&format!("Message-Type chat\nMessage-ID {from}\nTo {to}"), "a line").repeat(TEXTS)
+    };
+    let mut cheapest = [Duration::MAX; 2];
+    for _ in 0..3 {
+        let server = Server::with(&["--queue-limit", "64k", "--stall-timeout", "60"]);
+        let (mut three, mut four) = (server.join(), server.join());
+        let mut talk = || {
+            let before = server.processor_time();
+            thread::scope(|scope| {
+                scope.spawn(|| three.send_while_reading(&texts(1, 2), 2 * TEXTS));
+                scope.spawn(|| four.send_while_reading(&texts(2, 1), 2 * TEXTS));
+            });
+            server.processor_time() - before
+        };
+        cheapest[0] = cheapest[0].min(talk());
+        let (mut flooder, stalled) = (server.join(), server.join_with_small_buffer());
+        let header = format!("Message-Type chat\nMessage-ID 1\nTo {}", stalled.uid);
+        // More than the queue and the kernel's buffers hold: it is held behind them.
+        let flood = message(&header, numbered(0, 60_000)).repeat(100);
+        let mut output = flooder.writer();
+        thread::scope(|scope| {
+            // It ends when the server does, whatever comes of this.
+            let _ending = Ending(&server);
+            scope.spawn(move || drop(output.write_all(&flood)));
+            flooder.response().ok();
+            cheapest[1] = cheapest[1].min(talk());
+        });
+    }
+    let [before, meanwhile] = cheapest;
+    eprintln!("{before:?} of a processor before, {meanwhile:?} meanwhile");
+    assert!(meanwhile < before * 3 / 2, "{meanwhile:?} instead of {before:?}");
 }

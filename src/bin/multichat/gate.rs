@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use multichat::client::{Content, Relay};
+use multichat::client::Relay;
 use parking_lot::Mutex;
 
 use crate::reconnecting_client::{ConnectionEvent, OnEvent};
@@ -79,15 +79,17 @@ fn is_public(event: &ConnectionEvent) -> bool {
 
 fn cost(event: &ConnectionEvent) -> usize {
     let text_len = match event {
-        ConnectionEvent::Relay(Relay { content: Content::Text(text), .. }, _) => text.len(),
-        _ => 0,
+        ConnectionEvent::Relay(relay, _) => relay.text_len(),
+        ConnectionEvent::Status(text) => text.len(),
+        ConnectionEvent::Notice(notice) => notice.text_len(),
+        ConnectionEvent::Joined(_) | ConnectionEvent::JoinedAgain | ConnectionEvent::Ended(_) => 0,
     };
     EVENT_BYTES + text_len
 }
 
 #[cfg(test)]
 mod tests {
-    use multichat::client::Extra;
+    use multichat::client::{Content, Extra};
     use multichat::ids::Uid;
 
     use super::*;

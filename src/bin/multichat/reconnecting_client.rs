@@ -4,7 +4,6 @@
 //! Owns the pauses between tries. Knows nothing of what is done with the connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,8 +51,6 @@ struct Shared {
     nickname: Mutex<Option<String>>,
     state: Mutex<State>,
     changed: Condvar,
-    /// Whether there was a connection before.
-    has_joined: AtomicBool,
     on_event: Arc<OnEvent>,
 }
 
@@ -100,7 +97,6 @@ impl ReconnectingClient {
             questions,
             state: Mutex::new(State::Beginning),
             changed: Condvar::new(),
-            has_joined: AtomicBool::new(false),
             on_event: Arc::new(on_event),
         });
         let watching = Arc::clone(&shared);
@@ -210,12 +206,13 @@ impl Shared {
     }
 
     /// Connects. What was said since `seen` was missed.
-    fn join(&self, seen: Option<Seen>) -> Result<(Joined, Arrivals), NotJoined> {
+    fn join(
+        &self,
+        questions: Questions,
+        seen: Option<Seen>,
+    ) -> Result<(Joined, Arrivals), NotJoined> {
         let nickname = self.nickname.lock().clone();
-        let has_joined = self.has_joined.load(Ordering::SeqCst);
-        let history = if has_joined { 0 } else { self.questions.history };
-        let questions = Questions { history, ..self.questions };
-        let connect = || self.connect(seen.is_some() || history > 0, seen.is_some());
+        let connect = || self.connect(seen.is_some() || questions.history > 0, seen.is_some());
         self.settings.join_by(questions, seen, nickname.as_deref(), connect)
     }
 
@@ -269,14 +266,14 @@ impl Shared {
     fn join_first(&self) -> Option<(Arc<Joined>, Arrivals)> {
         let mut pauses = Pauses::new();
         loop {
-            match self.join(None).and_then(|(joined, rest)| Ok((joined.complete()?, rest))) {
+            let joined = self.join(self.questions, None);
+            match joined.and_then(|(joined, arrivals)| Ok((joined.complete()?, arrivals))) {
                 Ok((mut joined, arrivals)) => {
                     let history = std::mem::take(&mut joined.history);
                     let joined = Arc::new(joined);
                     if !self.change_if_wanted(State::Showing(Arc::clone(&joined))) {
                         return None;
                     }
-                    self.has_joined.store(true, Ordering::SeqCst);
                     self.show_past(history, Age::Old);
                     (self.on_event)(ConnectionEvent::Joined(Arc::clone(&joined)));
                     return self.begin(joined, arrivals);
@@ -298,12 +295,14 @@ impl Shared {
     /// Tries until there is a connection again; `None` where it is no longer wanted.
     fn join_again(&self, last: &Joined, at_once: bool) -> Option<(Arc<Joined>, Arrivals)> {
         let seen = Seen::by(&last.client, &last.features);
+        // What was said before the first connection is shown, or was not wanted.
+        let questions = Questions { history: 0, ..self.questions };
         let mut pauses = Pauses::new();
         if !at_once && !self.pause(&mut pauses, String::new()) {
             return None;
         }
         loop {
-            match self.join(seen) {
+            match self.join(questions, seen) {
                 Ok((joined, arrivals)) => return self.take_again(last, joined, arrivals),
                 Err(why) => {
                     let is_wanted = self.change_if_wanted(State::Waiting);

@@ -32,8 +32,10 @@ struct State {
     /// How many bytes fit beside what was read; without it, everything.
     capacity: Option<usize>,
     gone: Option<Cause>,
-    /// Whether the next send, or the next look at it, panics.
+    /// Whether the next send panics.
     panics: bool,
+    /// Whether the next look at what was sent panics.
+    look_panics: bool,
 }
 
 impl MemorySocket {
@@ -72,10 +74,16 @@ impl MemorySocket {
         self.0.changed.notify_all();
     }
 
-    /// The next send panics, or the next look at what was sent.
+    /// The next send panics.
     #[cfg(not(shuttle))]
     pub(crate) fn panic_next(&self) {
         self.0.state.lock().panics = true;
+    }
+
+    /// The next look at what was sent panics.
+    #[cfg(not(shuttle))]
+    pub(crate) fn panic_when_looked_at(&self) {
+        self.0.state.lock().look_panics = true;
     }
 }
 
@@ -137,7 +145,7 @@ impl Socket for MemorySocket {
 
     fn stats(&self, _tcp_info: &TcpInfo) -> Option<SocketStats> {
         let state = self.0.state.lock();
-        assert!(!state.panics, "injected by a test");
+        assert!(!state.look_panics, "injected by a test");
         let (sent, read) = (state.sent.len() as u64, state.read as u64);
         let unsent_bytes = if state.capacity.is_some() { sent - read } else { 0 };
         Some(SocketStats {

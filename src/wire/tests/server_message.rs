@@ -198,10 +198,10 @@ fn the_answer_to_history_decodes_to_its_relays() {
         let extra = Extra { file_name: None, sequence: Some(sequence), time: time() };
         relay.encode_extended(&extra, &mut body);
     }
-    let messages = query::parse_history_answer(&body).unwrap();
+    let messages = query::parse_history_answer(&body, 9).unwrap();
     let texts: Vec<&[u8]> = messages.iter().map(|(_, text)| *text).collect();
     assert_eq!(texts, [&b"one"[..], b"two\n"]);
-    assert!(query::parse_history_answer(b"").unwrap().is_empty());
-    let cut = query::parse_history_answer(&body[..body.len() - 1]);
+    assert!(query::parse_history_answer(b"", 9).unwrap().is_empty());
+    let cut = query::parse_history_answer(&body[..body.len() - 1], 9);
     assert!(matches!(cut, Err(ReadError::Ended)), "{cut:?}");
 }

@@ -18,8 +18,12 @@ use serde_json::{Value, json};
 /// How long the browser may take for one command.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What is looked for, the first one that is there is taken; `MULTICHAT_BROWSER` names another one.
-const PROGRAMS: [&str; 3] = ["chromium-headless-shell", "chromium", "google-chrome"];
+/// A browser without what only a window needs. It is looked for first; `MULTICHAT_BROWSER` names
+/// another one.
+const SHELL: &str = "chromium-headless-shell";
+
+/// Whole browsers: these open connections ahead of what they need them for.
+const WHOLE: [&str; 2] = ["chromium", "google-chrome"];
 
 /// The names under which the pages are opened: those of a local network, where a browser keeps to
 /// itself what it offers on the loopback address.
@@ -42,7 +46,27 @@ impl Browser {
     /// The browser, started by the first case that asks; `None` where none is installed.
     pub(super) fn shared() -> Option<&'static Self> {
         static BROWSER: OnceLock<Option<&'static Browser>> = OnceLock::new();
-        *BROWSER.get_or_init(|| program().map(|program| Self::start(&program)))
+        *BROWSER.get_or_init(|| {
+            let named = std::env::var("MULTICHAT_BROWSER").ok();
+            let known = [SHELL].into_iter().chain(WHOLE).map(str::to_owned);
+            Self::first(named.into_iter().chain(known))
+        })
+    }
+
+    /// The same, but a whole browser.
+    pub(super) fn whole() -> Option<&'static Self> {
+        static BROWSER: OnceLock<Option<&'static Browser>> = OnceLock::new();
+        *BROWSER.get_or_init(|| Self::first(WHOLE.map(str::to_owned)))
+    }
+
+    /// The first of these programs that is installed, started.
+    fn first(programs: impl IntoIterator<Item = String>) -> Option<&'static Self> {
+        let is_there = |program: &String| {
+            let mut command = Command::new(program);
+            command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+            command.status().is_ok_and(|status| status.success())
+        };
+        programs.into_iter().find(is_there).map(|program| Self::start(&program))
     }
 
     fn start(program: &str) -> &'static Self {
@@ -131,15 +155,4 @@ impl Browser {
     pub(super) fn forget(&self, session: &str) {
         self.sessions.lock().remove(session);
     }
-}
-
-/// The browser to start, if there is one.
-fn program() -> Option<String> {
-    let named = std::env::var("MULTICHAT_BROWSER").ok();
-    let mut candidates = named.into_iter().chain(PROGRAMS.map(str::to_owned));
-    candidates.find(|program| {
-        let mut command = Command::new(program);
-        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    })
 }

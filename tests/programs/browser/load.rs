@@ -38,8 +38,9 @@ fn fifty_messages_a_second_among_a_thousand_leave_every_frame_short() {
 #[test]
 #[ignore = "measures, and checks nothing: `make load`"]
 fn load_on_the_page_in_figures() {
+    let rooms = (0..5).map_while(|_| Room::alone(case!(), &[]));
+    let bursts: Vec<_> = rooms.map(|room| Burst::measure(&room)).collect();
     let Some(room) = Room::alone(case!(), &["--max-clients", "1100"]) else { return };
-    let bursts: Vec<_> = (0..5).map(|_| Burst::measure(&room)).collect();
     let talk = Talk::measure(&room, 60);
     let took: Vec<_> = bursts.iter().map(|burst| format!("{:.0}", burst.took)).collect();
     let worked = bursts.iter().map(|burst| burst.worked).fold(0.0, f64::max);

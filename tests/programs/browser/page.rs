@@ -87,6 +87,11 @@ impl Page {
         page
     }
 
+    /// Where it is.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A script that runs before the page's own.
     pub(super) fn before_it_runs(&self, script: &str) {
         self.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }));

@@ -100,6 +100,7 @@ fn as_many_are_shown_as_are_wanted_and_kept() {
     let (server, mut tom) = server_with(3);
     let joined = ["* joined 127.0.0.1", "* you have no nickname", ">"];
     let mut terminal = Terminal::join(&server, &["--history", "0"]);
+    terminal.wait_for(joined[1]);
     terminal.wait_for_line(">");
     for (line, expected) in terminal.text().lines().zip(joined) {
         assert!(line.contains(expected), "{line}");

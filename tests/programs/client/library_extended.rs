@@ -93,6 +93,7 @@ fn a_client_knows_its_place_in_the_order_of_public_messages() {
         tom.say(text).ok();
     }
     let (client, events) = connect(&server);
+    client.query("").expect("it is active");
     tom.say("three").ok();
     assert_eq!(next_relay(&events).extra.sequence, None);
     assert_eq!(client.place(), None);

@@ -137,10 +137,10 @@ fn notifying_server(nickname: &str) -> String {
                 "features" => client.respond(&asked, "Ok", "extended\n"),
                 "extended" => {
                     client.respond(&asked, "Ok", "extended\n");
-                    let causes = ["joined", "nickname Thomas", "slept", "left: it said bye"];
-                    for body in causes
-                        .map(|body| body.replace("Thomas", &nickname.replace("Tom", "Thomas")))
-                    {
+                    let renamed = format!("nickname {}", nickname.replace("Tom", "Thomas"));
+                    // The one that nobody knows, and the one that is no line, are skipped.
+                    let long = format!("left: {}", "x".repeat(100_000));
+                    for body in ["joined", &renamed, "slept", &long, "left: it said bye"] {
                         client.send(format!(
                             "Message-Type notice\r\nFrom 7\r\nSender-Nickname {nickname}\r\n\
                              Content-Type text\r\nContent-Length {}\r\n\r\n{body}\n",

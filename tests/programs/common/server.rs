@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use tempfile::TempDir;
@@ -183,6 +183,19 @@ impl Server {
             );
             thread::yield_now();
         }
+    }
+
+    /// How long its threads that are still there have had a processor.
+    #[track_caller]
+    pub(crate) fn processor_time(&self) -> Duration {
+        let path = format!("/proc/{}/task", self.process.id());
+        let tasks = fs::read_dir(path).expect("list the server's threads");
+        // One that has ended meanwhile has no times any more.
+        let times = tasks.filter_map(|task| {
+            let path = task.expect("a thread").path().join("schedstat");
+            fs::read_to_string(path).ok()?.split(' ').next()?.parse::<u64>().ok()
+        });
+        Duration::from_nanos(times.sum())
     }
 
     /// A line of /proc/PID/status that counts memory, such as `VmRSS`, in bytes.

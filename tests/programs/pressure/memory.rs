@@ -1,16 +1,16 @@
 //! Memory is bounded by the limits, never by what a peer declares or sends.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::common::{LONG_DEADLINE, Server, message};
+use crate::common::{LONG_DEADLINE, Peer, Server, message};
 
-use super::{numbered, read_slowly};
+use super::{Ending, numbered, read_slowly};
 
 const MIB: u64 = 1 << 20;
 
@@ -59,62 +59,96 @@ fn kernel_memory(server: &Server) -> Option<u64> {
 /// How many texts a flood has for each reader: more than its queue and the kernel hold.
 const TEXTS: usize = 40;
 
-/// Lets a sender flood readers that have stopped until all of them are cut off: a text for all of
-/// them at a time, or one for each. Returns the most memory that the server has ever had, and what
-/// the kernel held for it.
-fn flood_stopped_readers(server: &Server, readers: u64, is_private: bool) -> (u64, Option<u64>) {
-    let (mut sender, mut watcher) = (server.join(), server.join());
+/// Lets a sender flood readers that have stopped, a text for all of them at a time or one for each;
+/// `is_over` is given how much memory the server has had at the most, and ends it. Returns what the
+/// kernel held for the server.
+fn flood_stopped_readers(
+    server: &Server,
+    readers: u64,
+    is_private: bool,
+    mut is_over: impl FnMut(&mut Peer, u64) -> bool,
+) -> Option<u64> {
+    let (sender, mut watcher) = (server.join(), server.join());
     let stopped: Vec<_> = (0..readers).map(|_| server.join_with_small_buffer()).collect();
     let uids = stopped.iter().map(|reader| format!("\nTo {}", reader.uid));
     let receivers: Vec<_> = if is_private { uids.collect() } else { vec![String::new()] };
     let mut kernel_peak = None;
     thread::scope(|scope| {
-        let (mut writer, receivers) = (sender.writer(), &receivers);
-        sender.deadline = LONG_DEADLINE;
+        // What still floods ends with the server, whatever comes of this.
+        let _ending = Ending(server);
+        let (mut writer, receivers, mut input) = (sender.writer(), &receivers, sender.writer());
         scope.spawn(move || {
             for nth in 0..TEXTS {
                 for to in receivers {
                     let header = format!("Message-Type chat\nMessage-ID {nth}{to}");
                     let text = message(&header, numbered(nth, 60_000));
-                    writer.write_all(&text).expect("send to the server");
+                    if writer.write_all(&text).is_err() {
+                        return;
+                    }
                 }
             }
         });
-        let sender = &mut sender;
-        scope.spawn(move || (0..TEXTS * receivers.len()).for_each(|_| drop(sender.response())));
+        scope.spawn(move || {
+            let mut dropped = [0; 64 * 1024];
+            while matches!(input.read(&mut dropped), Ok(count) if count > 0) {}
+        });
+        watcher.deadline = LONG_DEADLINE;
         let clock = crossbeam_channel::tick(Duration::from_millis(20));
-        while watcher.uids().len() > 2 {
+        while !is_over(&mut watcher, server.memory("VmHWM")) {
             // A test that looks all the time takes the time of those who are looked at.
             clock.recv().expect("the time");
             kernel_peak = kernel_peak.max(kernel_memory(server));
         }
     });
-    (server.memory("VmHWM"), kernel_peak)
+    kernel_peak
+}
+
+fn check_kernel_memory(kernel_peak: Option<u64>, readers: u64) {
+    if let Some(kernel) = kernel_peak {
+        let expected = readers * MIB / 16..readers * MIB / 4;
+        assert!(expected.contains(&kernel), "{} MiB in the kernel at the peak", kernel / MIB);
+    }
+}
+
+const READERS: u64 = 100;
+
+#[test]
+fn a_hundred_readers_that_stopped_share_the_public_texts_of_a_sender_that_floods() {
+    // With the default queue limit of 1 MiB. A public text is in memory once for all, but for what
+    // one socket took and others did not, and beside it are the writer threads.
+    let server = Server::with(&["--stall-timeout", "2"]);
+    server.join().say("warm up").ok();
+    let before = server.memory("VmRSS");
+    let mut grown = 0;
+    let kernel_peak = flood_stopped_readers(&server, READERS, false, |watcher, peak| {
+        grown = peak - before;
+        // All of them are cut off in the end.
+        watcher.uids().len() == 2
+    });
+    eprintln!("{grown} bytes more, {kernel_peak:?} in the kernel");
+    assert!((MIB..READERS * MIB / 4).contains(&grown), "{} MiB more at the peak", grown / MIB);
+    check_kernel_memory(kernel_peak, READERS);
 }
 
 #[test]
 fn a_hundred_readers_that_stopped_cost_no_more_than_their_queues_while_a_sender_floods() {
-    // With the default queue limit of 1 MiB. A public text is in memory once for all, but for what
-    // one socket took and others did not, and beside it are the writer threads; the worst is a text
-    // of its own for each, so that no two queues share one.
-    const READERS: u64 = 100;
-    for (is_private, reached, bound, stall_timeout) in [
-        (false, MIB, READERS * MIB / 4, "2"),
-        // All queues are full before the first reader is cut off, on a slow machine too.
-        (true, READERS * MIB, READERS * MIB * 3 / 2, "10"),
-    ] {
-        let server = Server::with(&["--stall-timeout", stall_timeout]);
-        server.join().say("warm up").ok();
-        let before = server.memory("VmRSS");
-        let (peak, kernel_peak) = flood_stopped_readers(&server, READERS, is_private);
-        let grown = peak - before;
-        eprintln!("private: {is_private}: {grown} bytes more, {kernel_peak:?} in the kernel");
-        assert!((reached..bound).contains(&grown), "{} MiB more at the peak", grown / MIB);
-        if let Some(kernel) = kernel_peak {
-            let expected = READERS * MIB / 16..READERS * MIB / 4;
-            assert!(expected.contains(&kernel), "{} MiB in the kernel at the peak", kernel / MIB);
-        }
-    }
+    // The worst is a text of its own for each, so that no two queues share one. None is cut off
+    // before all queues are full, on a slow machine too.
+    let server = Server::with(&["--stall-timeout", "300"]);
+    server.join().say("warm up").ok();
+    let before = server.memory("VmRSS");
+    let (mut grown, mut unchanged, until) = (0, 0, Instant::now() + 10 * LONG_DEADLINE);
+    let kernel_peak = flood_stopped_readers(&server, READERS, true, |watcher, peak| {
+        unchanged = if peak - before > grown { 0 } else { unchanged + 1 };
+        grown = grown.max(peak - before);
+        assert_eq!(watcher.uids().len() as u64, READERS + 2);
+        assert!(Instant::now() < until, "only {} MiB more", grown / MIB);
+        // The queues are full, and for some moments nothing has been added.
+        grown >= READERS * MIB && unchanged >= 50
+    });
+    eprintln!("{grown} bytes more, {kernel_peak:?} in the kernel");
+    assert!(grown < READERS * MIB * 3 / 2, "{} MiB more at the peak", grown / MIB);
+    check_kernel_memory(kernel_peak, READERS);
 }
 
 #[test]

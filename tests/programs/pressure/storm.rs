@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::common::{LONG_DEADLINE, Peer, Server, chat, message};
 
-use super::read_slowly;
+use super::{Ending, read_slowly};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -150,7 +150,8 @@ fn time_in_which_the_server_was_stopped_does_not_count() {
     let text = message(&header, "x".repeat(8000));
     let mut output = flooder.writer();
     thread::scope(|scope| {
-        // Both end when the server does.
+        // They end when the server does, whatever comes of this.
+        let _ending = Ending(&server);
         scope.spawn(move || while output.write_all(&text).is_ok() {});
         scope.spawn(|| while flooder.read_some(64 * 1024) {});
         scope.spawn(|| read_slowly(&mut reader, 10_000, Duration::from_millis(50), usize::MAX));
@@ -162,7 +163,6 @@ fn time_in_which_the_server_was_stopped_does_not_count() {
             server.signal(Signal::CONT);
         }
         assert_eq!(server.join().uids(), [1, 2, 3]);
-        server.kill();
     });
     let log = server.log().until_end(Instant::now() + LONG_DEADLINE);
     assert!(!log.iter().any(|line| line.contains("disconnected")), "{log:#?}");

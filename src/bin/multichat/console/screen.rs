@@ -46,15 +46,10 @@ impl Piece {
     fn cost(&self) -> usize {
         RELAY_BYTES
             + match self {
-                Piece::Relay(Relay { nickname, content_type, content, .. }, _) => {
-                    let text_len = match content {
-                        Content::Text(text) => text.len(),
-                        Content::File(_) => 0,
-                    };
-                    nickname.as_ref().map_or(0, String::len) + content_type.len() + text_len
-                }
+                Piece::Relay(relay, _) => relay.text_len(),
+                Piece::News(notice) => notice.text_len(),
                 Piece::Notice(text) | Piece::Text(text) | Piece::Progress(text) => text.len(),
-                Piece::News(_) | Piece::NotShown(_) => 0,
+                Piece::NotShown(_) => 0,
             }
     }
 
