@@ -110,10 +110,19 @@ struct Pending {
     lost: Option<Lost>,
 }
 
+/// What has been sent.
+#[derive(Default)]
+struct Writing {
+    /// The Message-ID of the last request.
+    last_id: u64,
+    /// Nothing is sent behind `bye` (§2.3.4).
+    has_left: bool,
+}
+
 struct Shared {
     stream: TcpStream,
-    /// The Message-ID of the last request. Held while a request is written.
-    writing: Mutex<u64>,
+    /// Held while a request is written.
+    writing: Mutex<Writing>,
     pending: Mutex<Pending>,
     place: Mutex<Place>,
     answer_timeout: Duration,
@@ -160,7 +169,7 @@ impl Client {
         stream.set_read_timeout(Some(timeouts.answer))?;
         let shared = Arc::new(Shared {
             stream,
-            writing: Mutex::new(0),
+            writing: Mutex::new(Writing::default()),
             pending: Mutex::new(Pending::default()),
             place: Mutex::new(Place::default()),
             answer_timeout: timeouts.answer,
@@ -194,7 +203,7 @@ impl Client {
     }
 
     /// Says bye (§2.3.4), and waits until the server has closed the connection, for `limit` at the
-    /// most; what arrives until then is still handed on.
+    /// most; what arrives until then is still handed on. Nothing more can be asked for.
     pub fn leave(&self, limit: Duration) {
         let deadline = Instant::now() + limit;
         self.request_by(Some(deadline), Request::Bye, &[], Box::new(|_| {}));
@@ -234,13 +243,18 @@ impl Client {
     /// lost, and then that was its answer.
     fn begin(
         &self,
-        last_id: &mut u64,
+        writing: &mut Writing,
         outgoing: Outgoing<'_>,
         on_answer: OnAnswer,
     ) -> Option<MessageId> {
         let Outgoing { request, body_len, body, open, .. } = outgoing;
-        *last_id += 1;
-        let id = MessageId(*last_id);
+        if writing.has_left {
+            on_answer(Err(Failure::Lost(Lost::Left)));
+            return None;
+        }
+        writing.has_left = matches!(request, Request::Bye);
+        writing.last_id += 1;
+        let id = MessageId(writing.last_id);
         let mut pending = self.shared.pending.lock();
         if let Some(lost) = pending.lost.clone() {
             drop(pending);
@@ -263,7 +277,7 @@ impl Client {
 
     /// Waits for the turn to write; until `deadline`, and then also for room in the socket, so that a
     /// short request does not wait inside.
-    fn lock_to_write(&self, deadline: Option<Instant>) -> Option<MutexGuard<'_, u64>> {
+    fn lock_to_write(&self, deadline: Option<Instant>) -> Option<MutexGuard<'_, Writing>> {
         let Some(deadline) = deadline else { return Some(self.shared.writing.lock()) };
         let writing = self.shared.writing.try_lock_until(deadline)?;
         let left = deadline.saturating_duration_since(Instant::now());

@@ -208,6 +208,8 @@ pub enum Lost {
     CutShort,
     /// It was given up on this side: a file that was being shared could not be sent to its end.
     Abandoned,
+    /// This side has said bye.
+    Left,
 }
 
 impl fmt::Display for Lost {
@@ -232,6 +234,7 @@ impl fmt::Display for Lost {
             }
             Lost::CutShort => f.write_str("the connection ended inside a message"),
             Lost::Abandoned => f.write_str("the connection was given up inside a file"),
+            Lost::Left => f.write_str("this client has left"),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod questions;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -24,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A connection, and what the server has told on joining.
 pub(crate) struct Joined {
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
     /// One's own UID, where the server has told it.
     pub(crate) uid: Option<Uid>,
     /// The clients that are here, where the server has told them.
@@ -92,7 +93,7 @@ impl Settings {
     pub(crate) fn join(&self, questions: Questions) -> Result<Joined, NotJoined> {
         let mut pauses = Pauses::new();
         loop {
-            let connect = || Ok((self.connect(|_| {})?, ()));
+            let connect = || Ok((Arc::new(self.connect(|_| {})?), ()));
             let joined = self.join_by(questions, None, self.nickname.as_deref(), connect);
             match joined.and_then(|(joined, ())| joined.complete()) {
                 Err(NotJoined::Unreachable(why)) if self.reconnects => {
@@ -113,7 +114,7 @@ impl Settings {
         questions: Questions,
         seen: Option<Seen>,
         nickname: Option<&str>,
-        connect: impl Fn() -> Result<(Client, T), NotJoined>,
+        connect: impl Fn() -> Result<(Arc<Client>, T), NotJoined>,
     ) -> Result<(Joined, T), NotJoined> {
         let names = questions.names || matches!(self.to, Some(NamedReceiver::Nickname(_)));
         let questions = Questions { names, ..questions };
@@ -136,7 +137,7 @@ impl Settings {
         }
     }
 
-    fn joined(&self, client: Client, answers: Answers, takes_questions: bool) -> Joined {
+    fn joined(&self, client: Arc<Client>, answers: Answers, takes_questions: bool) -> Joined {
         let Answers { features, uid, names, nickname, history, forgotten } = answers;
         let to = self.to.as_ref().map(|to| to.find(names.as_ref().unwrap_or(&Vec::new())));
         Joined {

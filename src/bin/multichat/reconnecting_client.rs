@@ -3,7 +3,7 @@
 //!
 //! Owns the pauses between tries. Knows nothing of what is done with the connection.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,9 @@ use crate::gate::Gate;
 use crate::joining::{Joined, NotJoined, Pauses, Questions, Seen};
 use crate::settings::{Settings, shown};
 use crate::show::Age;
+
+/// How long a server may take to close a connection after `bye` that it has not answered yet.
+const JOINING_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long the next command may wait for a connection that this side has given up.
 const REJOIN_LIMIT: Duration = Duration::from_secs(5);
@@ -51,6 +54,8 @@ struct Shared {
     nickname: Mutex<Option<String>>,
     state: Mutex<State>,
     changed: Condvar,
+    /// The connection that was made last: it may not have been answered yet.
+    joining: Mutex<Weak<Client>>,
     on_event: Arc<OnEvent>,
 }
 
@@ -97,6 +102,7 @@ impl ReconnectingClient {
             questions,
             state: Mutex::new(State::Beginning),
             changed: Condvar::new(),
+            joining: Mutex::new(Weak::new()),
             on_event: Arc::new(on_event),
         });
         let watching = Arc::clone(&shared);
@@ -167,7 +173,13 @@ impl ReconnectingClient {
     pub(crate) fn leave(&self) {
         match self.shared.change(State::Ended) {
             State::Showing(joined) | State::Joined(joined) => joined.leave(),
-            State::Beginning | State::Waiting | State::Ended => {}
+            State::Beginning | State::Waiting => {
+                let joining = self.shared.joining.lock().upgrade();
+                if let Some(client) = joining.filter(|client| !client.is_lost()) {
+                    client.leave(JOINING_LIMIT);
+                }
+            }
+            State::Ended => {}
         }
     }
 }
@@ -217,7 +229,12 @@ impl Shared {
     }
 
     /// Connects; what arrives is held back where something of before is to be shown first.
-    fn connect(&self, is_held: bool, is_repeated: bool) -> Result<(Client, Arrivals), NotJoined> {
+    fn connect(
+        &self,
+        is_held: bool,
+        is_repeated: bool,
+    ) -> Result<(Arc<Client>, Arrivals), NotJoined> {
+        self.expect_wanted()?;
         let (say_lost, lost) = bounded(1);
         let gate = Arc::new(Gate::new(Arc::clone(&self.on_event), is_held, is_repeated));
         let passing = Arc::clone(&gate);
@@ -230,7 +247,18 @@ impl Shared {
                 let _ = say_lost.send(lost);
             }
         })?;
-        Ok((client, Arrivals { lost, gate }))
+        let (client, arrivals) = (Arc::new(client), Arrivals { lost, gate });
+        *self.joining.lock() = Arc::downgrade(&client);
+        self.expect_wanted()?;
+        Ok((client, arrivals))
+    }
+
+    /// Fails where there is to be no connection any more.
+    fn expect_wanted(&self) -> Result<(), NotJoined> {
+        match *self.state.lock() {
+            State::Ended => Err(NotJoined::Unreachable(Lost::Left.to_string())),
+            _ => Ok(()),
+        }
     }
 
     /// Shows what was said before.

@@ -169,3 +169,37 @@ fn a_nickname_that_has_come_can_be_written_to_where_no_question_may_be_asked() {
     assert_eq!(connections.load(Ordering::SeqCst), 2);
     assert!(!terminal.text().contains("connected again"), "{}", terminal.text());
 }
+
+#[test]
+fn a_command_that_ends_before_it_has_joined_says_bye_all_the_same() {
+    // §2.3.4: the client says bye, and sends nothing behind it; whatever it waits for meanwhile.
+    let (told, sessions) = crossbeam_channel::unbounded();
+    let address = Fake::serve(move |client| {
+        client.begin();
+        client
+            .send("Message-Type chat\r\nFrom 7\r\nContent-Type text\r\nContent-Length 2\r\n\r\nhi");
+        let mut asked = Vec::new();
+        while let Some(message) = client.next() {
+            let is_bye = message.message_type == "bye";
+            asked.push(message);
+            if is_bye {
+                // Now that it has left it is told that it could have asked for more.
+                client.respond(&asked[0], "Ok", "extended\nhistory 9\n");
+                break;
+            }
+        }
+        while let Some(message) = client.next() {
+            asked.push(message);
+        }
+        let asked: Vec<_> = asked.into_iter().map(|it| it.message_type).collect();
+        let _ = told.send(asked.join(" "));
+    });
+    let listen = ["listen", "--count", "1"];
+    assert_eq!(Output::of(multichat(&address.to_string(), &listen)).ok(), ["7: hi"]);
+    assert_eq!(sessions.recv_timeout(DEADLINE).as_deref(), Ok("query bye"));
+    let mut terminal = Terminal::start_at(address, &["--history", "0"], &[]);
+    terminal.wait_for("7: hi");
+    terminal.type_in("\x04");
+    assert_eq!(terminal.wait_for_end(), 0);
+    assert_eq!(sessions.recv_timeout(DEADLINE).as_deref(), Ok("query query query bye"));
+}

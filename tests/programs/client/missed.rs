@@ -115,14 +115,19 @@ fn nothing_is_missed_and_nothing_comes_twice_while_others_flood() {
     let cable = Cable::to(&server);
     let mut ann = server.join();
     let address = cable.address.to_string();
-    let arguments = ["--reconnect", "listen", "--json"];
+    // With a history, nothing that arrives is printed before it has joined.
+    let arguments = ["--reconnect", "--history", "1", "listen", "--json"];
     let mut listener = Process::spawn(multichat(&address, &arguments));
     // It speaks as well: what is its own has a place in the order too.
     let mut command = multichat(&address, &["--reconnect", "--json", "-n", "Bot"]);
     command.stdin(Stdio::piped());
     let mut bot = Process::spawn(command);
     let mut stdin = bot.stdin();
-    wait_until("both have joined", || ann.uids().len() == 3);
+    wait_until("both are here", || ann.uids().len() == 3);
+    ann.say("ready").ok();
+    for process in [&mut listener, &mut bot] {
+        process.out.wait_for("ready");
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let floods = ["Tom", "Eve"].map(|name| flood(&server, name, &stop));
     let mut asked = 0;
@@ -224,7 +229,8 @@ fn a_server_that_was_started_again_has_nothing_but_news() {
     let mut server = Server::start();
     let address = server.address.to_string();
     let mut tom = peer_called(&server, "Tom");
-    let arguments = ["--reconnect", "listen", "--count", "4"];
+    // With a history, nothing that arrives is printed before it has joined.
+    let arguments = ["--reconnect", "--history", "1", "listen", "--count", "4"];
     let mut process = Process::spawn(multichat(&address, &arguments));
     wait_until("it has joined", || tom.uids().len() == 2);
     for text in ["one", "two"] {

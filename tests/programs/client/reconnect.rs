@@ -13,7 +13,8 @@ fn listen_connects_again_and_says_so() {
     let mut server = Server::start();
     let address = server.address.to_string();
     let mut peer = server.join();
-    let arguments = ["-n", "Tom", "--reconnect", "listen", "--count", "2"];
+    // With a history, nothing that arrives is printed before it has joined.
+    let arguments = ["-n", "Tom", "--reconnect", "--history", "1", "listen", "--count", "2"];
     let mut process = Process::spawn(multichat(&address, &arguments));
     wait_until("it has joined", || peer.query("names").ok().text().ends_with("Tom\n"));
     peer.say("before").ok();
