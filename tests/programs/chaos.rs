@@ -25,8 +25,8 @@ const QUEUE_LIMIT: u64 = 256 << 10;
 const FIXED_COST: u64 = 256 << 10;
 
 /// How long an answer to the person who types may take beside what it takes in an empty room on the
-/// same machine: less than a queue can stay over its limit, or a share lasts.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// same machine: less than a queue can stay over its limit, or a share lasts, which is 3 s here.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A small generator of numbers that can be repeated (xorshift).
 struct Dice(u64);
