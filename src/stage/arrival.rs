@@ -148,7 +148,8 @@ impl<'a> Arrival<'a> {
     fn wait_for_room(&self, room: Room, bytes: u64, start: Instant) -> Result<(), StageError> {
         let tick = self.stage.pace.tick();
         // Where the stall timeout is shorter, others are known by then to be too slow.
-        let limit = self.stage.pace.time.min(WAIT_LIMIT) + 2 * tick;
+        let patience = self.stage.pace.time.min(WAIT_LIMIT) + 2 * tick;
+        let (mut limit, mut has_tried) = (patience, false);
         let mut room = room;
         loop {
             let waited = start.elapsed();
@@ -156,13 +157,20 @@ impl<'a> Arrival<'a> {
                 Room::Taken => return Ok(()),
                 Room::Refused(reason) => return Err(reason),
                 Room::Discard(discards) => self.stage.discard(&discards),
-                _ if waited > limit => return Err(StageError::Busy),
-                // A tick first: a fetch that is fast ends by itself.
-                Room::Leaving(lacking) if lacking > 0 && waited >= tick => {
+                // A tick first: a fetch that is fast ends by itself. Once at least, however late: on a
+                // busy machine the time may be over before this thread runs again.
+                Room::Leaving(lacking)
+                    if lacking > 0 && waited >= tick && (waited <= limit || !has_tried) =>
+                {
                     let ended =
                         self.stage.shared.ledger.lock().end_slowest(lacking, Instant::now());
                     ended.iter().for_each(|fetch| fetch.end());
+                    if !has_tried {
+                        limit = limit.max(waited + patience / 2);
+                        has_tried = true;
+                    }
                 }
+                _ if waited > limit => return Err(StageError::Busy),
                 Room::Leaving(_) | Room::Crowded => {}
             }
             let mut ledger = self.stage.shared.ledger.lock();
