@@ -90,6 +90,8 @@ fn a_phone_has_the_people_behind_a_button() {
     assert!(page.all("list", "Who is here").is_empty(), "the list is there without the button");
     page.click("button", "People");
     page.find("list", "Who is here");
+    // A click on what still moves would miss it.
+    page.wait_for("the list", "document.querySelector('aside').getAnimations().length === 0");
     page.click("button", &format!("Tom {}", peer.uid));
     page.find("button", "Back to all");
     page.say("from the phone");
