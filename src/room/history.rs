@@ -14,6 +14,9 @@ use crate::wire::{Extra, Timestamp};
 /// The most bytes that are kept together, as encoded.
 pub const HISTORY_BYTES: usize = 1 << 20;
 
+/// The largest buffer that is used again, in bytes.
+const SPARE_BYTES: usize = 512;
+
 /// What was said last.
 #[derive(Debug, Default)]
 pub(super) struct History {
@@ -31,7 +34,7 @@ pub(crate) struct Kept {
     time: Timestamp,
     file_name: Option<FileName>,
     /// The relay as the draft has it, a text's body included.
-    relay: Arc<[u8]>,
+    relay: Arc<Vec<u8>>,
     /// Where in that the fields of the extended form stand.
     place: usize,
 }
@@ -70,15 +73,36 @@ impl History {
         if !self.is_on() {
             return;
         }
+        let bytes = extra.encoded_len() + encoded.len();
+        let mut relay = self.forget(bytes).unwrap_or_default();
+        if bytes > HISTORY_BYTES {
+            return;
+        }
+        match Arc::get_mut(&mut relay) {
+            Some(buffer) => {
+                buffer.clear();
+                buffer.extend_from_slice(encoded);
+            }
+            // It is being told to somebody.
+            None => relay = Arc::new(encoded.to_vec()),
+        }
         let file_name = extra.file_name.cloned();
-        let relay = encoded.into();
         let kept = Kept { sequence, time: extra.time, file_name, relay, place };
-        self.bytes += kept.len();
+        self.bytes += bytes;
         self.kept.push_back(kept);
-        while self.bytes > HISTORY_BYTES || self.kept.len() > self.limit {
+    }
+
+    /// Makes room for one more message of so many bytes. Returns the buffer of one that is no longer
+    /// kept, if it is small, to be used again: else every message would be freed by another thread
+    /// than the one that has allocated it, which costs more than copying it.
+    fn forget(&mut self, bytes: usize) -> Option<Arc<Vec<u8>>> {
+        let mut spare = None;
+        while self.bytes + bytes > HISTORY_BYTES || self.kept.len() >= self.limit {
             let Some(oldest) = self.kept.pop_front() else { break };
             self.bytes -= oldest.len();
+            spare = Some(oldest.relay).filter(|relay| relay.capacity() <= SPARE_BYTES);
         }
+        spare
     }
 
     /// The last `count` messages up to the one with the number `until`, without those up to `after`.
