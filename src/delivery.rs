@@ -18,6 +18,7 @@
 
 pub(crate) mod backlog;
 pub(crate) mod backpressure;
+pub(crate) mod chunk;
 mod flusher;
 pub(crate) mod membership;
 pub mod outbox;

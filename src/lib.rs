@@ -28,7 +28,7 @@
 //! | `admission` | places in the room: how many clients, in all and from one address | sockets |
 //! | [`stage`] | staged files, from arrival to eviction and restart; its first lines list its files | sockets, the room |
 //! | `delivery::socket`, `tcp_info` | a client as delivery sees it; what has left this host | queues, messages |
-//! | [`delivery::outbox`], `way`, `backlog` | one client's socket and queue, and whose turn it is to write; held, raw or framed; what waits for all | the room |
+//! | [`delivery::outbox`], `chunk`, `way`, `backlog` | one client's socket and queue, and whose turn it is to write; held, raw or framed; what waits for all | the room |
 //! | `delivery::backpressure` | which queues are over the limit, and which senders wait | sockets |
 //! | [`room`], `room::state`, `room::batch`, `room::history` | who is active, how others left, the one order; who gets which bytes of it (`batch::view`), and in which form; what was said last | sockets, anything that waits |
 //! | `delivery::membership` | the three ends of a connection: leaving, being lost, being disconnected | |

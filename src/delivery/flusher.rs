@@ -8,8 +8,9 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::chunk::Chunk;
 use super::membership::Membership;
-use super::outbox::{Chunk, Outbox};
+use super::outbox::Outbox;
 use super::socket::{self, SLICES_LIMIT, Wait};
 use super::stall::StallWatch;
 use super::way::Way;

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use log::error;
 
+use super::chunk::Chunk;
 use super::membership::Membership;
-use super::outbox::{Chunk, Outbox};
+use super::outbox::Outbox;
 use super::socket::{self, SLICES_LIMIT, Wait};
 use crate::limits::{STACK_BYTES, Threads};
 use crate::logging::LogThrottle;

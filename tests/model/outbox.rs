@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::super::outbox::{Chunk, Outbox};
+use super::super::chunk::Chunk;
+use super::super::outbox::Outbox;
 use super::super::socket::Wait;
 use super::super::socket::memory::MemorySocket;
 use super::super::writer::Writer;
