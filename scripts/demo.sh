@@ -102,6 +102,8 @@ netcat() {
 : >"$dir/ann"
 : >"$dir/tom"
 mkfifo "$dir/ann.in" "$dir/tom.in"
+# Nothing is to be said before they listen.
+_mcmp_dir=$dir
 listen() {
     _mcmp_resolve && _mcmp_receive <"$dir/$1.in" >>"$dir/$1"
 }

@@ -306,13 +306,15 @@ _mcmp_header() {
     printf '\r\n'
 }
 
-# Begins the session with a query, as the draft has it (Message-ID 1), and sets the nickname of this
-# connection, where there is one to be set (Message-ID 2).
+# Begins the session with a query, as the draft has it, and sets the nickname of this connection, where
+# there is one to be set. Message-IDs go up by one, and the last one here is 2.
 _mcmp_hello() {
-    _mcmp_header query 1
     if [ -n "${MCMP_NICK-}" ]; then
+        _mcmp_header query 1
         _mcmp_header nickname 2 "Content-Length $(printf %s "$MCMP_NICK" | _mcmp_count)"
         printf %s "$MCMP_NICK"
+    else
+        _mcmp_header query 2
     fi
 }
 
@@ -382,7 +384,7 @@ _mcmp_request() {
             3:Ok) return 0 ;;
             2:Ok | 1:*) ;;
             # The request behind it is answered all the same.
-            2:*) _mcmp_say "without the nickname $MCMP_NICK: $(cat "$_mcmp_dir/body")" ;;
+            2:*) [ -z "${MCMP_NICK-}" ] || _mcmp_say "without the nickname $MCMP_NICK: $(cat "$_mcmp_dir/body")" ;;
             *)
                 _mcmp_say "$(cat "$_mcmp_dir/body")"
                 return 1

@@ -60,6 +60,9 @@ impl From<StageError> for Refusal {
 /// How the words of every [`Fatal`] end: some netcats show nothing else of the end of a connection.
 pub const CLOSED: &str = "; the connection is closed";
 
+/// What begins the last words to a client that the operator has removed.
+pub const REMOVED: &str = "the operator has removed you";
+
 /// Why a connection is closed: the end of a message is not known, or is never to come (P2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fatal {

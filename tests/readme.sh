@@ -213,4 +213,10 @@ recipes ncat ncat
 recipes busybox busybox
 recipes socat socat
 
+# What is shown to a class: it goes to its end by itself, and nothing in it fails.
+MULTICHATD=$multichatd timeout "$limit" "$root/scripts/demo.sh" >"$dir/demo" 2>"$dir/demo.err"
+check 'README: make demo ends' 0 $?
+check 'README: make demo, a kick' 1 "$(grep -c 'the operator has removed you: You flood' "$dir/demo")"
+check 'README: make demo, no complaint' '' "$(cat "$dir/demo.err")"
+
 finish

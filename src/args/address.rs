@@ -18,6 +18,11 @@ pub fn parse_address(text: &str, port_alone: bool) -> Result<Address, &'static s
         true if !digits.is_empty() => digits.parse::<u16>().map_err(|_| NOT_PORT),
         _ => Err(NOT_PORT),
     };
+    // What a browser shows of the same server, where somebody is to connect to it.
+    let text = match text.strip_prefix("http://") {
+        Some(rest) if !port_alone => rest.strip_suffix('/').unwrap_or(rest),
+        _ => text,
+    };
     if text.is_empty() || text.contains(char::is_whitespace) {
         return Err(not);
     }
@@ -140,7 +145,13 @@ mod tests {
         check("[fe80::1%eth0]", Some("fe80::1%eth0"), None);
         check("[fe80::1%2]:80", Some("fe80::1%2"), Some(80));
         check("fe80::1%eth0:80", Some("fe80::1%eth0"), Some(80));
+        // As a browser shows it, where somebody is to connect to it.
+        for typed in ["http://10.0.0.1:80/", "http://10.0.0.1:80", "10.0.0.1:80"] {
+            let expected = Address { host: Some("10.0.0.1".to_string()), port: Some(80) };
+            assert_eq!(parse_address(typed, false), Ok(expected), "{typed:?}");
+        }
         let bad = [
+            "http://10.0.0.1:80/",
             "",
             ":80",
             "host:",

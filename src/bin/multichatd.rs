@@ -193,8 +193,11 @@ fn serve(config: Config) -> Result<(), Failure> {
     // Before anything listens: a signal from here on stops the server in an orderly way.
     let mut signals = Signals::new(signals::stopping()).map_err(no_signals)?;
     let failed = |failure: multichat::server::StartError| {
+        let is_port = failure.tried.starts_with("cannot listen on");
         let hint = match failure.error.kind() {
-            io::ErrorKind::AddrInUse => "; -l chooses another port (-l 8081, or -l 0 for any)",
+            io::ErrorKind::AddrInUse if is_port => {
+                "; -l chooses another port (-l 8081, or -l 0 for any)"
+            }
             _ => "",
         };
         Failure::Run(format!("{}: {}{hint}", failure.tried, args::why(&failure.error)))

@@ -5,7 +5,7 @@ use std::io;
 
 use super::BODY_LIMIT;
 use crate::ids::{FileId, Uid};
-use crate::reason::CLOSED;
+use crate::reason::{CLOSED, REMOVED};
 use crate::wire::{HeaderError, News, ServerMessage, Timestamp};
 
 /// What arrives without having been asked for.
@@ -210,6 +210,13 @@ pub enum Lost {
     Abandoned,
     /// This side has said bye.
     Left,
+}
+
+impl Lost {
+    /// Whether the operator has removed this client: to come back at once would undo that.
+    pub fn is_removal(&self) -> bool {
+        matches!(self, Lost::Refused(reason) if reason.starts_with(REMOVED))
+    }
 }
 
 impl fmt::Display for Lost {

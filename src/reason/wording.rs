@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{AdmissionError, CLOSED, Cause, Fatal, Refusal, Removal, RoomError, StageError};
+use super::{
+    AdmissionError, CLOSED, Cause, Fatal, REMOVED, Refusal, Removal, RoomError, StageError,
+};
 use crate::text::{
     EXTENSION_LIMIT, FILE_NAME_LIMIT, FileNameError, NICKNAME_LIMIT, NicknameError, TextError,
 };
@@ -343,7 +345,7 @@ impl fmt::Display for StageError {
 
 impl fmt::Display for Removal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the operator has removed you")?;
+        f.write_str(REMOVED)?;
         if self.text.is_empty() { Ok(()) } else { write!(f, ": {}", self.text) }
     }
 }

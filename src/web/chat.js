@@ -97,6 +97,8 @@ const WORDS = {
   forOne: (name) => `For ${name} alone`,
   sendAgain: 'Send again',
   discard: 'Discard',
+  command: (name) => `Not said: /${name} is for the client on a terminal. Here, click a name to talk to one alone. `
+    + `To say it all the same, write //${name}.`,
   tooLong: (has, limit) => `This text has ${has} bytes, and the room takes at most ${limit} in one message.`,
 
   // Files
@@ -1213,11 +1215,21 @@ const OFFLINE = 'offline';
 const REFUSED = 'refused';
 const PRIVATE_LOST = 'private lost';
 
+/** A command of the client on a terminal, and `//` before what would be one. */
+const COMMAND = /^\s*(\/\/?)(msg|nick|who|share|files|get|history|help|quit)(?=\s|$)/;
+
 /** Says what stands in the message box. */
 function sayMessage() {
   const box = $('message');
-  const text = box.value;
+  let text = box.value;
   if (text.trim() === '') return;
+  // Somebody who knows the terminal may take this for private.
+  const command = COMMAND.exec(text);
+  if (command && command[1] === '/') {
+    showProblem(WORDS.command(command[2]));
+    return;
+  }
+  if (command) text = text.trimStart().slice(1);
   const { length } = toBytes.encode(text);
   const limit = Number(room.features.get('max-text') ?? Infinity);
   if (length > limit) {

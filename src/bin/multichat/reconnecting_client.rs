@@ -272,7 +272,7 @@ impl Shared {
         let Some((mut joined, mut arrivals)) = self.join_first() else { return };
         while let Ok(how) = arrivals.lost.recv() {
             let (why, was_given_up) = (shown(&how), how == Lost::Abandoned);
-            if !self.settings.reconnects && !was_given_up {
+            if how.is_removal() || (!self.settings.reconnects && !was_given_up) {
                 return self.end(why);
             }
             // There will be another one at once, where this side has given it up.

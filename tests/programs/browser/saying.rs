@@ -103,6 +103,25 @@ fn ones_own_message_takes_its_place_behind_a_later_relay_too() {
 }
 
 #[test]
+fn a_command_of_the_terminal_is_not_said_to_all() {
+    // Somebody who has read of `/msg` takes it for private.
+    let Some(room) = Room::with(case!(), &[]) else { return };
+    let mut peer = room.peer("Tom");
+    let (page, _) = room.member("Ann");
+    for command in ["/msg 7 psst", " /who"] {
+        page.js("document.querySelector('textarea').value = ''");
+        page.say(command);
+        page.wait_for("why", "/terminal/.test(document.querySelector('[role=alert]').textContent)");
+        assert_eq!(page.box_text(), command);
+    }
+    page.js("document.querySelector('textarea').value = ''");
+    page.say("//msg 7 is a command");
+    assert_eq!(peer.relay().text(), "/msg 7 is a command");
+    page.say("/etc/hosts is a file");
+    assert_eq!(peer.relay().text(), "/etc/hosts is a file");
+}
+
+#[test]
 fn a_refused_text_stays_with_its_reason() {
     // §2.3.2.1: Status Error and why; what was typed is not lost.
     let Some(room) = Room::with(case!(), &["--max-text", "1000"]) else { return };

@@ -6,7 +6,8 @@ use std::process::Stdio;
 use tempfile::TempDir;
 
 use super::terminal::{CTRL_D, MULTICHAT, TAB, Terminal, program};
-use super::{Output, multichat};
+use super::{DEADLINE, Output, multichat, wait_until};
+use crate::common::Process;
 use crate::operator::Room;
 
 fn ask(room: &Room, command: &[&str]) -> Output {
@@ -41,6 +42,22 @@ fn one_command_is_carried_out_and_its_answer_printed() {
     let refused = ask(&room, &["kick", "1"]).failed(1, "client 1 has left");
     assert!(refused.is_empty(), "{refused:?}");
     ask(&room, &["shout"]).failed(1, "\"shout\" is unknown");
+}
+
+#[test]
+fn a_client_that_was_removed_does_not_come_back() {
+    // "The client gets `Status Error` …, and is disconnected so that it can read it": to connect again
+    // at once would undo it.
+    let room = Room::start();
+    let mut peer = room.server.join();
+    let address = room.server.address.to_string();
+    let mut process = Process::spawn(multichat(&address, &["--reconnect", "listen"]));
+    wait_until("it has joined", || peer.uids().len() == 2);
+    assert_eq!(ask(&room, &["kick 2 not here"]).ok(), ["ok"]);
+    assert_eq!(process.wait(DEADLINE).code(), Some(1));
+    let why = "the operator has removed you: not here";
+    assert!(process.log.seen.iter().any(|line| line.contains(why)), "{:?}", process.log.seen);
+    assert_eq!(peer.uids(), [1]);
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn check_server(
         settings.server = address.clone();
     }
     let unreachable = |error: io::Error| {
-        Failure::Run(format!("cannot connect to {}: {error}", settings.server_name()))
+        Failure::Run(format!("cannot connect to {}: {}", settings.server_name(), args::why(&error)))
     };
     let addresses = settings.server.resolve(PORT).map_err(unreachable)?;
     let target = Target { addresses, timeout: wanted.timeout.unwrap_or(TIMEOUT) };
