@@ -204,12 +204,17 @@ impl Room {
     /// [`RoomError::HistoryOff`] where none are kept.
     pub(crate) fn history(&self, uid: Uid, count: u64, after: u64) -> Result<Vec<Kept>, RoomError> {
         let state = self.state.lock();
-        if !state.history.is_on() {
-            return Err(RoomError::HistoryOff);
-        }
-        // One that has left can read no answer.
-        let until = state.active.get(&uid).map_or(0, |member| member.sequence_before);
-        Ok(state.history.last(count, after, until))
+        let kept = state.history_for(uid, count, after)?;
+        Ok(kept.cloned().collect())
+    }
+
+    /// How many bytes these messages have in the extended form.
+    ///
+    /// # Errors
+    /// As [`Room::history`].
+    pub(crate) fn history_len(&self, uid: Uid, count: u64, after: u64) -> Result<usize, RoomError> {
+        let state = self.state.lock();
+        Ok(state.history_for(uid, count, after)?.map(Kept::len).sum())
     }
 
     /// The UIDs of all active clients, ascending (§2.1.1.2).

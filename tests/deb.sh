@@ -75,7 +75,7 @@ is 'a message' env MULTICHAT_SERVER="$address" \
 wait "$listening"
 check 'it arrives' 'How are you?' "$(sed 's/^[0-9]*: //' "$dir/heard")"
 is 'a file' env MULTICHAT_SERVER="$address" multichat share /usr/share/multichat/mcmp.sh
-check 'the file is staged' 1 "$(inside find "/var/lib/$state" -name '1.sh' | wc -l)"
+check 'the file is staged' 1 "$(inside find "/var/lib/$state" -name '1 mcmp.sh' | wc -l)"
 stop
 
 is 'it updates' dpkg -i /package.deb

@@ -106,12 +106,17 @@ impl History {
     }
 
     /// The last `count` messages up to the one with the number `until`, without those up to `after`.
-    pub(super) fn last(&self, count: u64, after: u64, until: u64) -> Vec<Kept> {
+    pub(super) fn last(
+        &self,
+        count: u64,
+        after: u64,
+        until: u64,
+    ) -> impl Iterator<Item = &Kept> + use<'_> {
         let index_behind = |sequence| self.kept.partition_point(|kept| kept.sequence <= sequence);
         let end = index_behind(until);
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let start = end.saturating_sub(count).max(index_behind(after)).min(end);
-        self.kept.range(start..end).cloned().collect()
+        self.kept.range(start..end)
     }
 }
 
@@ -157,9 +162,7 @@ mod tests {
         (1..=6).for_each(|sequence| keep(&mut history, sequence, sequence.to_string().as_bytes()));
         let found = |count, after, until| {
             let kept = history.last(count, after, until);
-            kept.iter()
-                .map(|kept| String::from_utf8_lossy(&kept.relay).into_owned())
-                .collect::<String>()
+            kept.map(|kept| String::from_utf8_lossy(&kept.relay).into_owned()).collect::<String>()
         };
         assert_eq!(found(100, 0, 6), "3456");
         assert_eq!(found(2, 0, 6), "56");
@@ -179,20 +182,20 @@ mod tests {
         let kib = [b'x'; 1024 - EXTRA_BYTES];
         let mut history = History::new(1000);
         (1000..2024).for_each(|sequence| keep(&mut history, sequence, &kib));
-        assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 1000);
+        assert_eq!(history.last(u64::MAX, 0, u64::MAX).count(), 1000);
         let mut history = History::new(2000);
         (1000..2025).for_each(|sequence| keep(&mut history, sequence, &kib));
-        let kept = history.last(u64::MAX, 0, u64::MAX);
+        let kept: Vec<_> = history.last(u64::MAX, 0, u64::MAX).collect();
         let mut encoded = Vec::new();
         kept.iter().for_each(|kept| kept.encode(&mut encoded));
         assert_eq!((kept.len(), encoded.len()), (1024, HISTORY_BYTES));
         keep(&mut history, 2026, &[b'x'; 1025 - EXTRA_BYTES]);
-        assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 1023);
+        assert_eq!(history.last(u64::MAX, 0, u64::MAX).count(), 1023);
         // The last messages, and none of them: no older ones in its place.
         keep(&mut history, 2027, &vec![b'x'; HISTORY_BYTES + 1 - EXTRA_BYTES]);
-        assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 0);
+        assert_eq!(history.last(u64::MAX, 0, u64::MAX).count(), 0);
         keep(&mut history, 2028, &vec![b'x'; HISTORY_BYTES - EXTRA_BYTES]);
-        assert_eq!(history.last(u64::MAX, 0, u64::MAX).len(), 1);
+        assert_eq!(history.last(u64::MAX, 0, u64::MAX).count(), 1);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::batch::Batch;
-use super::history::{Clock, History};
+use super::history::{Clock, History, Kept};
 use super::{LEFT_LIMIT, Roster, Said};
 use crate::delivery::outbox::Outbox;
 use crate::ids::Uid;
@@ -123,6 +123,21 @@ impl State {
             Some(member) => Some(&mut member.nickname),
             None => self.leaving.get_mut(&uid).map(|leaving| &mut leaving.nickname),
         }
+    }
+
+    /// What is kept of what was said before a client became active.
+    pub(super) fn history_for(
+        &self,
+        uid: Uid,
+        count: u64,
+        after: u64,
+    ) -> Result<impl Iterator<Item = &Kept>, RoomError> {
+        if !self.history.is_on() {
+            return Err(RoomError::HistoryOff);
+        }
+        // One that has left can read no answer.
+        let until = self.active.get(&uid).map_or(0, |member| member.sequence_before);
+        Ok(self.history.last(count, after, until))
     }
 
     /// Whether the operator lets `sender` say something: to one, or to all.

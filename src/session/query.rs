@@ -10,6 +10,7 @@ use crate::delivery::outbox::Outbox;
 use crate::reason::Refusal;
 use crate::room::Kept;
 use crate::service::Service;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::text::FileName;
 use crate::wire::query::{self, EXTENDED_ANSWER, Features, FileLine};
 use crate::wire::{Inherited, Query, Response, Status};
@@ -31,12 +32,10 @@ impl Session<'_> {
         match Query::parse(body, EXTENSIONS)? {
             Query::Features => self.respond(inherited, &self.features().encode()),
             Query::History { count, after } => {
-                let kept = room.history(own, count, after.unwrap_or(0))?;
-                let bytes = kept.iter().map(Kept::len).sum();
-                self.answer(inherited, bytes, move |_, _| {
-                    let mut relays = Vec::with_capacity(bytes);
-                    kept.iter().for_each(|message| message.encode(&mut relays));
-                    relays
+                let after = after.unwrap_or(0);
+                let bytes = room.history_len(own, count, after)?;
+                self.answer(inherited, bytes, move |service, asker| {
+                    history(service, asker, count, after)
                 });
             }
             Query::Extended => {
@@ -67,26 +66,39 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Answers with what `build` returns, which has about so many `bytes`; a long answer in its turn.
+    /// Answers with what `build` returns, which has about so many `bytes`; a long answer in its turn,
+    /// and once the asker's queue is no longer over the limit.
     fn answer(
         &mut self,
         inherited: Inherited,
         bytes: usize,
-        build: impl FnOnce(&Service, &Outbox) -> Vec<u8> + Send + 'static,
+        build: impl Fn(&Service, &Outbox) -> Vec<u8> + Copy + Send + 'static,
     ) {
         if bytes <= SHORT_ANSWER_BYTES {
             return self.respond(inherited, &build(self.service, self.outbox));
         }
         self.flush_before_waiting();
-        let outbox = Arc::clone(self.outbox);
-        self.service.make_long_answer(move |service| {
-            let mut answer = build(service, &outbox);
-            let response = Response::text(Status::Ok, inherited);
-            let encode = |out: &mut Vec<u8>| response.encode(&answer, out);
-            service.delivery.add(|room, may_add| room.respond(&outbox, None, encode, may_add));
-            service.delivery.flush_blocking();
-            give_back(&mut answer);
-        });
+        let is_made = Arc::new(AtomicBool::new(false));
+        while !is_made.load(Ordering::Relaxed) {
+            self.wait_for_own_queue();
+            if self.outbox.is_ended() || self.service.is_stop_overdue() {
+                return;
+            }
+            let (outbox, made) = (Arc::clone(self.outbox), Arc::clone(&is_made));
+            self.service.make_long_answer(move |service| {
+                // It may have become so while others were answered.
+                if outbox.over().is_some() {
+                    return;
+                }
+                let mut answer = build(service, &outbox);
+                let response = Response::text(Status::Ok, inherited);
+                let encode = |out: &mut Vec<u8>| response.encode(&answer, out);
+                service.delivery.add(|room, may_add| room.respond(&outbox, None, encode, may_add));
+                service.delivery.flush_blocking();
+                give_back(&mut answer);
+                made.store(true, Ordering::Relaxed);
+            });
+        }
     }
 
     /// What this server offers, and its limits (E1).
@@ -104,6 +116,16 @@ impl Session<'_> {
             started: Some(self.service.started),
         }
     }
+}
+
+/// What was said before a client became active.
+fn history(service: &Service, asker: &Outbox, count: u64, after: u64) -> Vec<u8> {
+    // What is wrong with the query was told before; one that has left meanwhile can read no answer.
+    let mut kept = service.delivery.room().history(asker.uid(), count, after).unwrap_or_default();
+    let mut relays = Vec::with_capacity(kept.iter().map(Kept::len).sum());
+    kept.iter().for_each(|message| message.encode(&mut relays));
+    give_back(&mut kept);
+    relays
 }
 
 /// The files that a client may fetch.

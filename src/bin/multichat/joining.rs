@@ -119,7 +119,8 @@ impl Settings {
         let names = questions.names || matches!(self.to, Some(NamedReceiver::Nickname(_)));
         let questions = Questions { names, ..questions };
         let (client, rest) = connect()?;
-        let lost = match ask(&client, questions, seen, nickname) {
+        let mut takes_questions = false;
+        let lost = match ask(&client, questions, seen, nickname, &mut takes_questions) {
             Ok(answers) => return Ok((self.joined(client, answers, true), rest)),
             Err(lost) => lost,
         };
@@ -127,11 +128,12 @@ impl Settings {
         let has_answered = client.has_answered();
         drop((client, rest));
         let may_be_the_questions = matches!(lost, Lost::Closed | Lost::Reset | Lost::Refused(_));
-        if !(may_be_the_questions && questions.needs_any() && has_answered) {
+        let has_asked = questions.needs_any() && has_answered && !takes_questions;
+        if !(may_be_the_questions && has_asked) {
             return Err(why);
         }
         let (client, rest) = connect().map_err(|_| why)?;
-        match ask(&client, Questions::default(), None, nickname) {
+        match ask(&client, Questions::default(), None, nickname, &mut takes_questions) {
             Ok(answers) => Ok((self.joined(client, answers, false), rest)),
             Err(lost) => Err(NotJoined::Unreachable(shown(&lost))),
         }

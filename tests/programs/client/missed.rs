@@ -4,13 +4,14 @@ use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{ChildStdin, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use super::fake::Fake;
 use super::terminal::{Terminal, peer_called};
 use super::{multichat, wait_until};
 use crate::common::{LONG_DEADLINE, Process, Server};
@@ -306,4 +307,43 @@ fn on_a_terminal_what_was_missed_is_shown_once() {
     let came = String::from_utf8_lossy(&terminal.came).into_owned();
     let missed = came.lines().find(|line| line.contains("where are you?")).expect("the line");
     assert!(missed.contains("\x1b[7mAnn\x1b[0m, where") && came.contains('\x07'), "{missed:?}");
+}
+
+#[test]
+fn a_connection_that_breaks_before_the_history_is_answered_loses_nothing() {
+    // A server that has answered a question does not close over the next one: it is the connection.
+    let relay = |sequence: u64, text: &str| {
+        let time = "2026-11-26T09:41:00.123Z";
+        let len = text.len();
+        format!(
+            "Message-Type chat\r\nFrom 7\r\nSequence {sequence}\r\nTime {time}\r\nContent-Type text\r\n\
+             Content-Length {len}\r\n\r\n{text}"
+        )
+    };
+    let connections = AtomicUsize::new(0);
+    let address = Fake::serve(move |fake| {
+        let number = connections.fetch_add(1, Ordering::SeqCst);
+        while let Some(asked) = fake.next() {
+            let is_history = asked.text().starts_with("history ");
+            let answer = match asked.text() {
+                "features" => {
+                    "extended\nhistory 100\nstarted 2026-11-26T09:00:00.000Z\n".to_string()
+                }
+                "extended" => "extended\n".to_string(),
+                "history 100 after 1" if number == 1 => return,
+                "history 100 after 1" => relay(2, "two") + &relay(3, "three"),
+                _ if is_history => String::new(),
+                _ => "9\n".to_string(),
+            };
+            fake.respond(&asked, "Ok", &answer);
+            if is_history && number == 0 {
+                fake.send(relay(1, "one"));
+                return;
+            }
+        }
+    });
+    let listen = ["--reconnect", "--history", "20", "listen", "--count", "3"];
+    let mut process = Process::spawn(multichat(&address.to_string(), &listen));
+    assert!(process.wait(LONG_DEADLINE).success(), "{:?}", process.log.seen);
+    assert_eq!(process.out.seen, ["7: one", "7: two", "7: three"]);
 }

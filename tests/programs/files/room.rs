@@ -77,12 +77,19 @@ fn shares_left_one_byte_short_do_not_keep_others_from_sharing() {
     // P5: "a share that moves more slowly than L/2 in a stall timeout makes room for somebody
     // else's: it is refused".
     const LEN: usize = 16 << 10;
-    let server = Server::with(&["--stage-limit", "1M", "--stall-timeout", "1"]);
+    let stage = tempdir().unwrap();
+    let dir = stage.path().to_str().unwrap();
+    let server = Server::with(&["--stage-limit", "1M", "--stall-timeout", "1", "--stage", dir]);
     let mut stalled: Vec<_> = (0..64).map(|_| server.join()).collect();
     for sharer in &mut stalled {
         sharer.send(begin_share(LEN));
         sharer.send(&pattern(1, LEN)[1..]);
     }
+    let arrived = || {
+        let entries = fs::read_dir(stage.path()).expect("the stage");
+        entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).sum::<u64>()
+    };
+    server.wait_until("they are one byte short", || arrived() >= 64 * (LEN as u64 - 1));
     let mut other = server.join();
     let start = Instant::now();
     other.share("bin", pattern(2, 100_000)).ok();

@@ -115,6 +115,8 @@ pub(super) struct Answers {
 
 /// Sets the nickname, asks what is wanted, and waits for the answers.
 ///
+/// `takes_questions` is set once the server has answered one that the draft does not have.
+///
 /// # Errors
 /// How the connection was lost meanwhile.
 pub(super) fn ask(
@@ -122,6 +124,7 @@ pub(super) fn ask(
     questions: Questions,
     seen: Option<Seen>,
     nickname: Option<&str>,
+    takes_questions: &mut bool,
 ) -> Result<Answers, Lost> {
     let ask = |wanted: bool, what: &'static str| {
         wanted.then(|| sent(|on_answer| client.query_then(what, on_answer)))
@@ -131,7 +134,9 @@ pub(super) fn ask(
     // Behind the nickname, so that one's own is listed.
     let uid = ask(questions.uid, "self");
     let names = ask(questions.names, "names");
-    let features = answer_to(features)?.map(|body| Features::parse(&body)).unwrap_or_default();
+    let features = answer_to(features)?;
+    *takes_questions |= features.is_some();
+    let features = features.map(|body| Features::parse(&body)).unwrap_or_default();
     let extended = ask(questions.extended && features.extended, "extended");
     let wanted = questions.of_history(&features, seen);
     let history = wanted.map(|wanted| wanted.ask(client));
@@ -139,7 +144,9 @@ pub(super) fn ask(
         Err(Failure::Lost(lost)) => Err(lost),
         set => Ok(set.map(|set| Some(set.text())).map_err(|failure| shown(&failure))),
     })?;
-    let uid = answer_to(uid)?.and_then(|body| parse_own_uid(&body));
+    let uid = answer_to(uid)?;
+    *takes_questions |= uid.is_some();
+    let uid = uid.and_then(|body| parse_own_uid(&body));
     let names = answer_to(names)?.and_then(|body| parse_names(&body));
     answer_to(extended)?;
     let history = history.map_or(Ok(Vec::new()), relays_in)?;
