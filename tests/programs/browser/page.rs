@@ -147,15 +147,24 @@ impl Page {
     /// What a JavaScript expression is worth.
     #[track_caller]
     pub(super) fn js(&self, expression: &str) -> Value {
+        match self.try_js(expression) {
+            Ok(value) => value,
+            Err(why) => panic!("{expression}: {why}"),
+        }
+    }
+
+    /// As `js`; the browser's own words where there is no page to be asked.
+    #[track_caller]
+    fn try_js(&self, expression: &str) -> Result<Value, String> {
         let params = json!({
             "expression": expression, "returnByValue": true, "awaitPromise": true,
             "userGesture": true,
         });
-        let mut answer = self.call("Runtime.evaluate", params);
+        let mut answer = self.browser.try_call(Some(&self.session), "Runtime.evaluate", params)?;
         if let Some(details) = answer.get("exceptionDetails") {
             panic!("{expression}\n threw {details}");
         }
-        answer["result"]["value"].take()
+        Ok(answer["result"]["value"].take())
     }
 
     #[track_caller]
@@ -174,7 +183,14 @@ impl Page {
     #[track_caller]
     pub(super) fn wait_for(&self, what: &str, expression: &str) {
         let until = Instant::now() + DEADLINE;
-        while self.js(expression) != json!(true) {
+        loop {
+            match self.try_js(expression) {
+                Ok(Value::Bool(true)) => return,
+                Ok(_) => {}
+                // One page goes and another one comes.
+                Err(why) if why.contains("navigated") || why.contains("context") => {}
+                Err(why) => panic!("{expression}: {why}"),
+            }
             if Instant::now() > until {
                 panic!("not within {DEADLINE:?}: {what}: {expression}\n{}", self.shown());
             }
