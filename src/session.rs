@@ -138,6 +138,9 @@ impl<'a> Session<'a> {
     }
 
     /// Reads and carries out messages until there are no more.
+    ///
+    /// Not inlined, as all that only the end of a session needs: an idle client is little but a stack.
+    #[inline(never)]
     fn converse(&mut self) -> Ending {
         loop {
             self.wait_for_own_queue();
@@ -188,6 +191,7 @@ impl<'a> Session<'a> {
         }
     }
 
+    #[inline(never)]
     fn carry_out(&mut self, message: ClientMessage) -> Result<(), Ending> {
         let ClientMessage { request, inherited, body_len } = message;
         if log_enabled!(log::Level::Trace) {
@@ -240,6 +244,7 @@ impl<'a> Session<'a> {
     }
 
     /// Adds the last error, leaves the room, and closes a WebSocket behind it.
+    #[inline(never)]
     fn say_last_words(&mut self, ending: Ending) {
         let is_lost = matches!(ending, Ending::Lost(_));
         let cause = match ending {

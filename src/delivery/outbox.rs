@@ -285,7 +285,8 @@ impl Outbox {
     }
 
     /// Ends the hold: what waits goes out as it is, or in a frame. The result is as with
-    /// [`Outbox::enqueue`]. For the session alone.
+    /// [`Outbox::enqueue`], and it is not inlined for the same reason. For the session alone.
+    #[inline(never)]
     pub(crate) fn release(self: &Arc<Outbox>, framed: bool) -> Option<Receiver<Chunk>> {
         let mut state = self.state.lock();
         let mut held = state.held.take()?;

@@ -63,7 +63,9 @@ impl Writers {
         })
     }
 
-    /// Starts the writer thread of a client, or leaves its queue to the spare one.
+    /// Starts the writer thread of a client, or leaves its queue to the spare one. Not inlined: most
+    /// clients never need its stack.
+    #[inline(never)]
     pub(crate) fn serve(&self, outbox: &Arc<Outbox>, queue: Receiver<Chunk>) {
         let writer = Writer::new(Arc::clone(outbox), queue);
         if let Some(spared) = self.start_thread(writer) {

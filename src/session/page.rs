@@ -24,6 +24,9 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// It leaves the room without a word, unless it upgrades. Where something was written already, it
 /// gets no answer: that would stand in the middle of other bytes.
+///
+/// Not inlined: few newcomers need its stack.
+#[inline(never)]
 pub(super) fn serve(mut newcomer: Sniffer<'_>) -> Newcomer<'_> {
     let is_held = newcomer.hold_until.is_some() || newcomer.outbox.hold_again();
     let membership = newcomer.service.delivery.membership();

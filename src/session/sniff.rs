@@ -31,6 +31,9 @@ pub(super) enum Newcomer<'a> {
 }
 
 /// Finds out what a newcomer speaks, and carries out the request of one that speaks HTTP.
+///
+/// Not inlined: what it needs would be on the stack for as long as the session lasts.
+#[inline(never)]
 pub(super) fn meet<'a>(
     service: &'a Service,
     connection: &'a Connection,
