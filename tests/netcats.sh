@@ -39,7 +39,7 @@ listens() {
     timeout 20 "$@" <"$dir/hold" >"$dir/heard" 2>/dev/null &
     listener=$!
     exec 3>"$dir/hold"
-    # Whoever asks is one of the two; the other is the listener.
+    # The client that asks is one of the two; the other is the listener.
     wait_for "$case_name, listening" 'clients' two_clients && mcmp_send "for $case_name" &&
         wait_for "$case_name, listening" 'relay' grep -q -F "for $case_name" "$dir/heard" &&
         check "$case_name, listening" "for $case_name" "$(grep -F -o "for $case_name" "$dir/heard")"

@@ -94,7 +94,7 @@ impl History {
 
     /// Makes room for one more message of so many bytes. Returns the buffer of one that is no longer
     /// kept, if it is small, to be used again: else every message would be freed by another thread
-    /// than the one that has allocated it, which costs more than copying it.
+    /// than the one that has allocated it, for which an allocator takes locks.
     fn forget(&mut self, bytes: usize) -> Option<Arc<Vec<u8>>> {
         let mut spare = None;
         while self.bytes + bytes > HISTORY_BYTES || self.kept.len() >= self.limit {

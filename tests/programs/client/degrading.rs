@@ -29,7 +29,7 @@ fn draft_server() -> SocketAddr {
 }
 
 /// A server that closes the connection over a query with a body, and says hi to everybody; what was
-/// said to whom, and how many connections there were.
+/// said, and to which client, and how many connections there were.
 fn curt_server() -> (SocketAddr, Arc<Mutex<Vec<String>>>, Arc<AtomicUsize>) {
     let said = Arc::new(Mutex::new(Vec::new()));
     let connections = Arc::new(AtomicUsize::new(0));

@@ -80,7 +80,10 @@ impl Wanted {
     fn forgotten(self, relays: &[Relay]) -> u64 {
         let first = relays.first().and_then(|relay| relay.extra.sequence);
         match (self, first) {
-            (Wanted::Missed { after, .. }, Some(first)) => first.saturating_sub(after + 1),
+            // A server may say any numbers.
+            (Wanted::Missed { after, .. }, Some(first)) => {
+                first.saturating_sub(after).saturating_sub(1)
+            }
             _ => 0,
         }
     }
@@ -184,5 +187,36 @@ fn relays_in(answered: Receiver<Result<Vec<Relay>, Failure>>) -> Result<Vec<Rela
         Ok(relays) => Ok(relays),
         Err(Failure::Lost(lost)) => Err(lost),
         Err(_) => Ok(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use multichat::client::{Content, Extra};
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_longer_kept_is_counted_whatever_numbers_a_server_says() {
+        let relay = |sequence| Relay {
+            to: None,
+            from: Uid(7),
+            nickname: None,
+            content_type: "text".to_string(),
+            len: 0,
+            content: Content::Text(String::new()),
+            extra: Extra { sequence, ..Extra::default() },
+        };
+        let forgotten = |after, first| {
+            Wanted::Missed { count: 100, after }.forgotten(&[relay(first), relay(Some(9))])
+        };
+        assert_eq!(forgotten(1, Some(2)), 0);
+        assert_eq!(forgotten(1, Some(5)), 3);
+        assert_eq!(forgotten(0, Some(u64::MAX)), u64::MAX - 1);
+        for (after, first) in
+            [(u64::MAX, Some(1)), (u64::MAX, Some(u64::MAX)), (5, Some(2)), (5, None)]
+        {
+            assert_eq!(forgotten(after, first), 0, "after {after}, first {first:?}");
+        }
     }
 }
