@@ -1,6 +1,7 @@
 //! What a client can ask for, each in one function.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
@@ -154,8 +155,8 @@ impl Client {
         Ok(body.lines().map(str::to_string).collect())
     }
 
-    /// Asks for the last `count` (at most 20,000) public messages that were said before this client connected, those
-    /// alone whose `Sequence` is above `after` (E3). `on_answer` is called with the oldest first, once
+    /// Asks for the last `count` public messages that were said before this client connected, at most
+    /// 20,000; those alone whose `Sequence` is above `after` (E3). `on_answer` is called with the oldest first, once
     /// the answer has come or the connection is lost, and must not wait.
     ///
     /// Only for a server that lists `history`. Tells [`Client::place`] where this connection begins.
@@ -165,7 +166,7 @@ impl Client {
         after: Option<u64>,
         on_answer: impl FnOnce(Result<Vec<Relay>, Failure>) + Send + 'static,
     ) {
-        let shared = std::sync::Arc::clone(&self.shared);
+        let shared = Arc::clone(&self.shared);
         let count = count.min(HISTORY_LIMIT as u64);
         let body = Query::History { count, after }.body();
         self.query_then(&body, move |answer| {

@@ -93,12 +93,12 @@ impl BufRead for Frames<'_> {
     }
 }
 
-/// Queues a Pong. It counts as queue: who does not read is not read either.
+/// Queues a Pong. It counts as queue: a client that does not read is not read either.
 fn answer_ping(delivery: &Delivery, outbox: &Arc<Outbox>, pong: &ControlFrame) {
     if outbox.over().is_some() {
         // Nothing may be held back while waiting.
         delivery.flush_blocking();
-        let is_gone = || outbox.is_disconnected();
+        let is_gone = || outbox.is_ended();
         delivery.backpressure().wait_until_clear(outbox, is_gone);
     }
     delivery.room().add_control(outbox, pong.as_ref());

@@ -56,8 +56,9 @@ pub struct Extra<'a> {
 }
 
 impl Relay<'_> {
-    /// Appends the relay to `out`, the body of a text included, as the draft has it. Returns where in
-    /// it the fields of the extended form would stand, for [`Extra::insert`].
+    /// Appends the relay to `out`, the body of a text included, as the draft has it (§2.2.1.1). Returns
+    /// where the fields of the extended form would stand, in bytes from its start, for
+    /// [`Extra::insert`].
     pub fn encode(&self, out: &mut Vec<u8>) -> usize {
         let start = out.len();
         self.encode_head(out);
@@ -101,8 +102,12 @@ impl Relay<'_> {
 }
 
 impl Extra<'_> {
-    /// Appends a relay in the extended form to `out`, of the one that was encoded as the draft has it,
-    /// with these fields at `place`, as [`Relay::encode`] returned it.
+    /// Appends a relay in the extended form to `out` (E2): the one that was `encoded` as the draft has
+    /// it, with these fields at `place`, which is what [`Relay::encode`] returned for it, in bytes from
+    /// its start.
+    ///
+    /// # Panics
+    /// Where `place` is behind the end of `encoded`.
     pub fn insert(&self, encoded: &[u8], place: usize, out: &mut Vec<u8>) {
         let (head, rest) = encoded.split_at(place);
         out.extend_from_slice(head);
@@ -110,7 +115,7 @@ impl Extra<'_> {
         out.extend_from_slice(rest);
     }
 
-    /// How many bytes these fields have.
+    /// How many bytes these fields have, their line endings included.
     pub fn encoded_len(&self) -> usize {
         let line = |field: Field, value_len: usize| field.name().len() + 1 + value_len + 2;
         let file_name = self.file_name.map(|name| line(Field::FileName, name.as_str().len()));
