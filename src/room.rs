@@ -372,12 +372,16 @@ impl Room {
 
     /// Exchanges the batch for an empty one, and returns it with those that its public part is for;
     /// `None` where there is nothing to be flushed.
-    pub(crate) fn take_batch(&self, empty: impl FnOnce() -> Batch) -> Option<(Batch, Roster)> {
+    pub(crate) fn take_batch(
+        &self,
+        empty: impl FnOnce() -> Box<Batch>,
+    ) -> Option<(Box<Batch>, Roster)> {
         let mut state = self.state.lock();
         if state.batch.is_empty() {
             return None;
         }
-        let next = empty().numbered(state.batch.number() + 1);
+        let mut next = empty();
+        next.set_number(state.batch.number() + 1);
         let batch = std::mem::replace(&mut state.batch, next);
         let roster = if batch.has_public() { state.roster() } else { Roster::default() };
         Some((batch, roster))

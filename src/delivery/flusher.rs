@@ -35,8 +35,10 @@ pub(super) struct Tools {
 /// What is kept from flush to flush.
 #[derive(Debug, Default)]
 pub(super) struct Flusher {
-    /// Empty, with its buffers.
-    spare: Batch,
+    /// Empty, with its buffers. `None` while it is used, and behind a panic.
+    spare: Option<Box<Batch>>,
+    /// For its buffer; empty.
+    framed: Vec<Segment>,
     /// Who has talked to all in the last batch; the first of them, where there were several.
     talker: Option<Uid>,
     /// Whether somebody else did so in it or in the one before.
@@ -47,11 +49,11 @@ impl Flusher {
     /// Flushes what was added up to now; `false` where there was nothing. Keeps buffers of `keep`
     /// bytes.
     pub(super) fn flush_batch(&mut self, tools: &Tools, keep: usize) -> bool {
-        let empty = || std::mem::take(&mut self.spare);
+        let empty = || self.spare.take().unwrap_or_default();
         let Some((mut batch, roster)) = tools.membership.room.take_batch(empty) else {
             return false;
         };
-        let mut offering = Offering::new(tools);
+        let mut offering = Offering::new(tools, std::mem::take(&mut self.framed));
         batch.deliver(&roster, &mut offering);
         offering.count();
         if batch.public(Form::Plain).is_empty() {
@@ -60,7 +62,11 @@ impl Flusher {
             self.is_crowded = offering.talkers > 1 || offering.first_talker != self.talker;
             self.talker = offering.first_talker;
         }
-        self.spare = batch.emptied(keep);
+        offering.framed.clear();
+        offering.framed.shrink_to(keep / size_of::<Segment>());
+        self.framed = offering.framed;
+        batch.empty(keep);
+        self.spare = Some(batch);
         true
     }
 
@@ -169,12 +175,12 @@ impl Sink for Offering<'_> {
 }
 
 impl<'a> Offering<'a> {
-    fn new(tools: &'a Tools) -> Offering<'a> {
+    fn new(tools: &'a Tools, framed: Vec<Segment>) -> Offering<'a> {
         Offering {
             tools,
             gone: Vec::new(),
             never_there: Vec::new(),
-            framed: Vec::new(),
+            framed,
             shared: Shared::default(),
             talkers: 0,
             first_talker: None,

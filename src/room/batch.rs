@@ -43,6 +43,8 @@ pub(crate) struct Batch {
     /// Responses to chats, encoded only once their relays were offered (§2.3.4).
     late: Vec<u8>,
     entries: Vec<Entry>,
+    /// What one client gets after the other, for the buffer; empty but in [`Batch::deliver`].
+    segments: Vec<Segment>,
 }
 
 /// A place in the order: how much stands before it, in bytes, in either form.
@@ -143,9 +145,8 @@ impl Batch {
     }
 
     /// Its number in the room; set once, while it is empty.
-    pub(crate) fn numbered(mut self, number: u64) -> Batch {
+    pub(crate) fn set_number(&mut self, number: u64) {
         self.number = number;
-        self
     }
 
     /// Its number in the room.
@@ -154,14 +155,15 @@ impl Batch {
     }
 
     /// Empties it and keeps the buffers, unless one message has made them larger than `keep`.
-    pub(crate) fn emptied(mut self, keep: usize) -> Batch {
+    pub(crate) fn empty(&mut self, keep: usize) {
         for buffer in [&mut self.plain, &mut self.extended, &mut self.private, &mut self.late] {
             buffer.clear();
             buffer.shrink_to(keep);
         }
         self.entries.clear();
         self.entries.shrink_to(keep / size_of::<Entry>());
-        self
+        self.segments.clear();
+        self.segments.shrink_to(keep / size_of::<Segment>());
     }
 
     /// The place of what comes next.
@@ -253,7 +255,7 @@ impl Batch {
     /// gone (§2.3.4).
     pub(crate) fn deliver(&mut self, roster: &Roster, sink: &mut impl Sink) {
         self.entries.sort_unstable_by_key(|entry| (entry.outbox.uid(), entry.order));
-        let mut segments = Vec::new();
+        let mut segments = std::mem::take(&mut self.segments);
         let talkers = self.deliver_relays(roster, &mut segments, sink);
         let all: Vec<_> = talkers.iter().map(|talker| self.outbox(talker)).collect();
         sink.look_at_talkers(&all, &self.addressed(&talkers));
@@ -271,6 +273,7 @@ impl Batch {
             self.late = late;
             sink.offer(self, self.outbox(talker), &segments);
         }
+        self.segments = segments;
     }
 
     /// Offers what there is to all that sent no chats; returns the others.

@@ -34,7 +34,8 @@ pub(super) struct State {
     pub(super) sequence: u64,
     pub(super) history: History,
     pub(super) clock: Clock,
-    pub(super) batch: Batch,
+    /// In a box: flushes exchange it.
+    pub(super) batch: Box<Batch>,
     /// Whether the operator alone speaks to all.
     pub(super) hushed: bool,
     pub(super) said: Said,

@@ -44,7 +44,7 @@ impl Sink for Got {
 }
 
 fn flush(room: &Room, got: &mut Got) {
-    if let Some((mut batch, roster)) = room.take_batch(Batch::default) {
+    if let Some((mut batch, roster)) = room.take_batch(Box::default) {
         batch.deliver(&roster, got);
     }
 }
@@ -345,7 +345,7 @@ fn where_nobody_asked_nothing_is_encoded_in_the_extended_form() {
         let content = Content::Text(b"text");
         let chat = ChatToAdd { to: None, content, file_name: None, inherited: inherited(1) };
         room.chat(&sender, None, chat, |_| true).expect("a room");
-        let (batch, _) = room.take_batch(Batch::default).expect("something was said");
+        let (batch, _) = room.take_batch(Box::default).expect("something was said");
         (batch.public(Form::Plain).len(), batch.public(Form::Extended).len())
     };
     assert!(matches!(say(), (1.., 0)));

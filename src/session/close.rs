@@ -37,6 +37,9 @@ const DRAIN_TICK: Duration = Duration::from_millis(200);
 /// is drained while the output is written, and for a bounded time after that.
 ///
 /// `input_open`: for how long a connection is read on whose input has not ended.
+///
+/// Not inlined, as [`drain`]: its frame would be every session's.
+#[inline(never)]
 pub(super) fn close(
     service: &Service,
     stream: &TcpStream,

@@ -11,7 +11,7 @@ use crate::web::websocket::{CloseCode, ControlFrame, Ending, Unframed};
 
 /// How much is taken out of frames at a time where lines are read. The connection has a buffer of
 /// its own below, so this one costs no system calls.
-const BUFFER_BYTES: usize = 512;
+const BUFFER_BYTES: usize = 128;
 
 type OnPing<'a> = Box<dyn FnMut(ControlFrame) + 'a>;
 

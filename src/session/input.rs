@@ -101,7 +101,13 @@ impl BufRead for Input<'_> {
         match (&self.ahead, &mut self.source) {
             (Some(ahead), _) => Ok(&ahead.bytes[ahead.taken..]),
             (None, Source::Raw(connected)) => connected.fill_buf(),
-            (None, Source::Framed(frames)) => frames.fill_buf(),
+            (None, Source::Framed(frames)) => {
+                if frames.buffered().is_empty() {
+                    // Here already: the flush stands no deeper in the stack than without frames.
+                    frames.connected().flush_before_waiting();
+                }
+                frames.fill_buf()
+            }
         }
     }
 

@@ -1,14 +1,13 @@
 //! The one HTTP request of a connection: a page, a refusal, or a WebSocket.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, IoSlice};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use log::debug;
 
-use super::frames::Frames;
-use super::input::Input;
-use super::sniff::{Newcomer, Sniffer};
+use super::sniff::Sniffer;
 use crate::delivery::socket::{self, Wait, wait_readable};
 use crate::sync::Instant;
 use crate::web::http::{Decision, Head, Progress, Refusal, answer, decide};
@@ -20,6 +19,16 @@ const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// How long an answer may take to be written.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
+/// What a request comes to.
+pub(super) enum Answered {
+    /// The connection is a WebSocket from here on; its sender stays in the room.
+    Upgraded,
+    /// This page is the answer. Its sender has left the room without a word.
+    Page(Vec<u8>),
+    /// No answer: its sender is gone, or would find it in the middle of other bytes.
+    Nothing,
+}
+
 /// Carries out the request of a newcomer whose first line is HTTP.
 ///
 /// It leaves the room without a word, unless it upgrades. Where something was written already, it
@@ -27,23 +36,25 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// Not inlined: few newcomers need its stack.
 #[inline(never)]
-pub(super) fn serve(mut newcomer: Sniffer<'_>) -> Newcomer<'_> {
+pub(super) fn answer(newcomer: &mut Sniffer<'_>) -> Answered {
     let is_held = newcomer.hold_until.is_some() || newcomer.outbox.hold_again();
     let membership = newcomer.service.delivery.membership();
     if !is_held {
         membership.withdraw(newcomer.outbox);
-        return Newcomer::Gone;
+        return Answered::Nothing;
     }
     if !newcomer.may_upgrade() {
         membership.withdraw(newcomer.outbox);
     }
-    let decision = match newcomer.read_head() {
-        Ok(head) => newcomer.decide(&head),
-        Err(_) => return newcomer.withdraw(None),
-    };
-    let answer = match decision {
+    let Ok(head) = newcomer.read_head() else { return newcomer.withdraw(None) };
+    let answer = match newcomer.decide(&head) {
         Decision::Upgrade { accept, subprotocol } => {
-            return newcomer.upgrade(&answer::encode_upgrade(&accept, subprotocol));
+            let mut answer = answer::encode_upgrade(&accept, subprotocol)
+                .map(|part| IoSlice::new(part.as_bytes()));
+            if write(newcomer.connection.stream(), &mut answer) {
+                return Answered::Upgraded;
+            }
+            return newcomer.withdraw(None);
         }
         Decision::Part { part, with_body } => {
             answer::encode_part(part, page::content(part), with_body)
@@ -63,10 +74,13 @@ struct ReadHead {
     cut: Option<Refusal>,
 }
 
-impl<'a> Sniffer<'a> {
+impl Sniffer<'_> {
     /// Whether the first line is one with which a WebSocket may begin.
     fn may_upgrade(&self) -> bool {
-        let came = [&self.ahead.bytes, self.connected.buffered()].concat();
+        let mut came = Cow::Borrowed(self.connected.buffered());
+        if !self.ahead.bytes.is_empty() {
+            came = Cow::Owned([&self.ahead.bytes, &*came].concat());
+        }
         let mut words = came.split(|&byte| byte.is_ascii_whitespace());
         let method = words.next().unwrap_or_default();
         let target = words.next().unwrap_or_default();
@@ -78,6 +92,7 @@ impl<'a> Sniffer<'a> {
     ///
     /// # Errors
     /// Where the connection has failed.
+    #[inline(never)]
     fn read_head(&mut self) -> io::Result<ReadHead> {
         let until = self.first_byte.unwrap_or_else(Instant::now) + HEAD_LIMIT;
         let mut head = Head::default();
@@ -117,38 +132,27 @@ impl<'a> Sniffer<'a> {
     }
 
     /// Takes the newcomer out of the room, and gives its place back.
-    fn withdraw(self, answer: Option<Vec<u8>>) -> Newcomer<'a> {
+    fn withdraw(&self, page: Option<Vec<u8>>) -> Answered {
         self.service.delivery.membership().withdraw(self.outbox);
         self.connection.give_back_place();
-        answer.map_or(Newcomer::Gone, Newcomer::Page)
-    }
-
-    /// Answers that the connection is a WebSocket from here on; what was held follows in a frame.
-    fn upgrade(self, answer: &[u8]) -> Newcomer<'a> {
-        if !write(self.connection.stream(), answer) {
-            return self.withdraw(None);
-        }
-        let delivery = &self.service.delivery;
-        delivery.release(self.outbox, true);
-        Newcomer::Member(Input::framed(Frames::new(self.connected, delivery, self.outbox)))
+        page.map_or(Answered::Nothing, Answered::Page)
     }
 }
 
 /// Writes an answer, and ends the output behind it.
 pub(super) fn give(stream: &TcpStream, answer: &[u8]) {
-    if write(stream, answer) {
+    if write(stream, &mut [IoSlice::new(answer)]) {
         // Fails only where the peer has gone already.
         let _ = stream.shutdown(Shutdown::Write);
     }
 }
 
-/// Writes all of `bytes`, and waits for the peer to take them; `false` where it does not.
-fn write(stream: &TcpStream, bytes: &[u8]) -> bool {
+/// Writes all of `rest`, and waits for the peer to take it; `false` where it does not.
+fn write(stream: &TcpStream, mut rest: &mut [IoSlice<'_>]) -> bool {
     let until = Instant::now() + ANSWER_LIMIT;
-    let mut rest = bytes;
     while !rest.is_empty() {
-        match socket::send(stream, &[IoSlice::new(rest)], Wait::Tick, false) {
-            Ok(sent) => rest = &rest[sent..],
+        match socket::send(stream, rest, Wait::Tick, false) {
+            Ok(sent) => IoSlice::advance_slices(&mut rest, sent),
             Err(_) => return false,
         }
         if Instant::now() > until {

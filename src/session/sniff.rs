@@ -9,8 +9,9 @@ use std::io::{self, BufRead};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::frames::Frames;
 use super::input::{Ahead, Connected, Input};
-use super::page;
+use super::page::{self, Answered};
 use crate::delivery::outbox::Outbox;
 use crate::delivery::socket::{Connection, wait_readable};
 use crate::service::Service;
@@ -50,7 +51,11 @@ pub(super) fn meet<'a>(
         first_byte: None,
     };
     if sniffer.hold_until.is_some() && sniffer.dialect() == Dialect::Http {
-        return page::serve(sniffer);
+        return match page::answer(&mut sniffer) {
+            Answered::Upgraded => Newcomer::Member(sniffer.upgraded()),
+            Answered::Page(page) => Newcomer::Page(page),
+            Answered::Nothing => Newcomer::Gone,
+        };
     }
     sniffer.release();
     Newcomer::Member(Input::raw(sniffer.connected, sniffer.ahead))
@@ -70,7 +75,7 @@ pub(super) struct Sniffer<'a> {
     pub(super) first_byte: Option<Instant>,
 }
 
-impl Sniffer<'_> {
+impl<'a> Sniffer<'a> {
     /// Reads the first line. Where it ends before that is known, the session finds out why.
     fn dialect(&mut self) -> Dialect {
         let mut line = FirstLine::default();
@@ -106,6 +111,14 @@ impl Sniffer<'_> {
         {
             self.release();
         }
+    }
+
+    /// What was held follows the answer in a frame, and frames come in.
+    #[inline(never)]
+    fn upgraded(self) -> Input<'a> {
+        let Sniffer { service, outbox, connected, .. } = self;
+        service.delivery.release(outbox, true);
+        Input::framed(Frames::new(connected, &service.delivery, outbox))
     }
 
     /// Lets the newcomer's output go out as it is.

@@ -144,10 +144,9 @@ impl ControlFrame {
         self.bytes[1] += 1;
     }
 
-    /// The same payload in another frame.
-    fn with_opcode(mut self, opcode: u8) -> ControlFrame {
+    /// Makes it another frame with the same payload.
+    fn set_opcode(&mut self, opcode: u8) {
         self.bytes[0] = FIN | opcode;
-        self
     }
 
     fn opcode(&self) -> u8 {

@@ -2,7 +2,6 @@
 //! connection.
 
 use super::Refusal;
-use super::decision::SUBPROTOCOL;
 
 /// A part of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,20 +66,18 @@ pub fn encode_refusal(refusal: Refusal, with_body: bool) -> Vec<u8> {
     encode((status, words), HTML, &more_headers, &page, with_body)
 }
 
-/// The answer that begins a WebSocket (RFC 6455, 4.2.2); the subprotocol is named where it was
-/// offered.
-pub fn encode_upgrade(accept: &str, subprotocol: bool) -> Vec<u8> {
-    let protocol = if subprotocol {
-        format!("Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n")
-    } else {
-        String::new()
-    };
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"
-    )
-    .into_bytes()
+/// The answer that begins a WebSocket (RFC 6455, 4.2.2), in parts; the subprotocol is named where it
+/// was offered.
+pub fn encode_upgrade(accept: &str, subprotocol: bool) -> [&str; 5] {
+    let protocol = if subprotocol { OFFERED_PROTOCOL } else { "" };
+    [SWITCHING, accept, "\r\n", protocol, "\r\n"]
 }
+
+const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                         Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+
+/// Names [`super::decision::SUBPROTOCOL`].
+const OFFERED_PROTOCOL: &str = "Sec-WebSocket-Protocol: mcmp\r\n";
 
 const CLOSE: &str = "Connection: close\r\n";
 

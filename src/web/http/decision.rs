@@ -10,6 +10,10 @@ use crate::web::websocket::accept_key;
 /// The WebSocket subprotocol that carries MCMP.
 pub(super) const SUBPROTOCOL: &str = "mcmp";
 
+/// So many header lines are on the stack, which a client on a WebSocket keeps for as long as it is
+/// here: most browsers send no more.
+const FEW_LINES: usize = 14;
+
 /// What a request gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -42,11 +46,34 @@ pub enum Decision {
 /// one of [`Refusal`].
 pub fn decide(head: &[u8], names: &Names) -> Decision {
     let with_body = !is_head_request(head);
-    let mut headers = [EMPTY_HEADER; HEAD_LINES_LIMIT];
-    let mut parsed = httparse::Request::new(&mut headers);
+    match judge(head, names) {
+        Ok(Wanted::Part(part)) => Decision::Part { part, with_body },
+        // The last question.
+        Ok(Wanted::WebSocket { key, .. }) if !is_key(key) => {
+            Decision::Refuse { refusal: Refusal::BadKey, with_body }
+        }
+        Ok(Wanted::WebSocket { key, subprotocol }) => {
+            Decision::Upgrade { accept: accept_key(key), subprotocol }
+        }
+        Err(refusal) => Decision::Refuse { refusal, with_body },
+    }
+}
+
+/// Not inlined: the lines stand on the stack, beside nothing else that takes much of it.
+#[inline(never)]
+fn judge<'a>(head: &'a [u8], names: &Names) -> Result<Wanted<'a>, Refusal> {
+    let mut few = [EMPTY_HEADER; FEW_LINES];
+    let mut many = Vec::new();
+    let mut headers = &mut few[..];
+    // The request line and the empty line among them.
+    if head.iter().filter(|&&byte| byte == b'\n').count() > FEW_LINES + 2 {
+        many.resize(HEAD_LINES_LIMIT, EMPTY_HEADER);
+        headers = &mut many;
+    }
+    let mut parsed = httparse::Request::new(headers);
     match parsed.parse(head) {
         Ok(Status::Complete(len)) if len == head.len() => {}
-        _ => return Decision::Refuse { refusal: Refusal::BadHead, with_body },
+        _ => return Err(Refusal::BadHead),
     }
     let request = Request {
         method: parsed.method.unwrap_or_default(),
@@ -54,32 +81,25 @@ pub fn decide(head: &[u8], names: &Names) -> Decision {
         minor_version: parsed.version.unwrap_or_default(),
         headers: parsed.headers,
     };
-    match request.judge(names) {
-        Ok(Wanted::Part(part)) => Decision::Part { part, with_body },
-        Ok(Wanted::WebSocket { key }) => Decision::Upgrade {
-            accept: accept_key(key),
-            subprotocol: request.tokens("Sec-WebSocket-Protocol").any(|name| name == SUBPROTOCOL),
-        },
-        Err(refusal) => Decision::Refuse { refusal, with_body },
-    }
+    request.judge(names)
 }
 
 /// What a request that is let in wants.
 enum Wanted<'a> {
     Part(Part),
-    WebSocket { key: &'a str },
+    WebSocket { key: &'a str, subprotocol: bool },
 }
 
 /// A head that keeps the grammar.
-struct Request<'a> {
+struct Request<'h, 'a> {
     method: &'a str,
     target: &'a str,
     /// 1 for HTTP/1.1.
     minor_version: u8,
-    headers: &'a [Header<'a>],
+    headers: &'h [Header<'a>],
 }
 
-impl<'a> Request<'a> {
+impl<'a> Request<'_, 'a> {
     /// Asks the questions in the order in which their refusals come.
     fn judge(&self, names: &Names) -> Result<Wanted<'a>, Refusal> {
         let host_line = self.host_line()?;
@@ -188,7 +208,11 @@ impl<'a> Request<'a> {
         }
         let mut keys = self.values("Sec-WebSocket-Key");
         match (keys.next(), keys.next()) {
-            (Some(key), None) if is_key(key) => Ok(Wanted::WebSocket { key }),
+            (Some(key), None) => {
+                let subprotocol =
+                    self.tokens("Sec-WebSocket-Protocol").any(|name| name == SUBPROTOCOL);
+                Ok(Wanted::WebSocket { key, subprotocol })
+            }
             _ => Err(Refusal::BadKey),
         }
     }
@@ -196,5 +220,7 @@ impl<'a> Request<'a> {
 
 /// Whether a `Sec-WebSocket-Key` is the base64 of 16 bytes.
 fn is_key(key: &str) -> bool {
-    data_encoding::BASE64.decode(key.as_bytes()).is_ok_and(|bytes| bytes.len() == 16)
+    let mut bytes = [0; 18];
+    data_encoding::BASE64.decode_len(key.len()) == Ok(bytes.len())
+        && data_encoding::BASE64.decode_mut(key.as_bytes(), &mut bytes) == Ok(16)
 }

@@ -531,12 +531,12 @@ fn answers_have_their_headers_to_the_letter() {
         check(encode_part(part, "\u{20ac}", false), &head);
     }
     check(
-        encode_upgrade("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", true),
+        encode_upgrade("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", true).concat().into_bytes(),
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: mcmp\r\n\r\n",
     );
     check(
-        encode_upgrade("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", false),
+        encode_upgrade("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", false).concat().into_bytes(),
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
     );

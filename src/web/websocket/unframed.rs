@@ -57,7 +57,7 @@ impl<R: Read, P: FnMut(ControlFrame)> Read for Unframed<R, P> {
             }
             let len = self.decoder.unframe(&mut buffer[..count]);
             if let Some(pong) = self.decoder.pong.take() {
-                (self.on_ping)(pong);
+                (self.on_ping)(*pong);
             }
             if len > 0 {
                 return Ok(len);
@@ -135,11 +135,12 @@ impl fmt::Display for Violation {
 }
 
 /// Where in a frame the next byte stands.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Place {
     Header,
     Data,
-    Control,
+    /// What has come of a control frame. In a box: few clients ever send one.
+    Control(Box<ControlFrame>),
 }
 
 /// What is known between two reads.
@@ -155,10 +156,8 @@ struct Decoder {
     mask: [u8; 4],
     /// Whether the next data frame must be a continuation.
     in_message: bool,
-    /// What has come of a control frame.
-    control: ControlFrame,
     /// The answer to the newest Ping, until it is taken.
-    pong: Option<ControlFrame>,
+    pong: Option<Box<ControlFrame>>,
     ending: Option<Ending>,
 }
 
@@ -171,7 +170,6 @@ impl Default for Decoder {
             missing: 0,
             mask: [0; 4],
             in_message: false,
-            control: ControlFrame::empty(PONG),
             pong: None,
             ending: None,
         }
@@ -184,20 +182,20 @@ impl Decoder {
         let mut taken = 0;
         let mut kept = 0;
         while taken < bytes.len() && self.ending.is_none() {
-            taken += match self.place {
+            taken += match &mut self.place {
                 Place::Header => self.take_header(&bytes[taken..]),
                 Place::Data => {
-                    let len = self.present(bytes.len() - taken);
+                    let len = present(self.missing, bytes.len() - taken);
                     bytes.copy_within(taken..taken + len, kept);
-                    self.unmask(&mut bytes[kept..kept + len]);
+                    unmask(&mut self.mask, &mut bytes[kept..kept + len]);
                     kept += len;
                     self.advance(len)
                 }
-                Place::Control => {
-                    let len = self.present(bytes.len() - taken);
+                Place::Control(frame) => {
+                    let len = present(self.missing, bytes.len() - taken);
                     let payload = &mut bytes[taken..taken + len];
-                    self.unmask(payload);
-                    payload.iter().for_each(|&byte| self.control.push(byte));
+                    unmask(&mut self.mask, payload);
+                    payload.iter().for_each(|&byte| frame.push(byte));
                     self.advance(len)
                 }
             };
@@ -205,33 +203,13 @@ impl Decoder {
         kept
     }
 
-    /// How much of the payload stands in the next `len` bytes.
-    fn present(&self, len: usize) -> usize {
-        usize::try_from(self.missing).map_or(len, |missing| missing.min(len))
-    }
-
-    fn unmask(&mut self, bytes: &mut [u8]) {
-        let [a, b, c, d] = self.mask;
-        let mask = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-        let (words, rest) = bytes.as_chunks_mut::<8>();
-        for word in words {
-            *word = (u64::from_ne_bytes(*word) ^ mask).to_ne_bytes();
-        }
-        for (byte, mask) in rest.iter_mut().zip(self.mask.iter().cycle()) {
-            *byte ^= mask;
-        }
-        let len = rest.len() % self.mask.len();
-        self.mask.rotate_left(len);
-    }
-
     /// Counts `len` bytes of the payload, which may be its last ones.
     fn advance(&mut self, len: usize) -> usize {
         self.missing -= len as u64;
-        if self.missing == 0 {
-            if matches!(self.place, Place::Control) {
-                self.end_control();
-            }
-            self.place = Place::Header;
+        if self.missing == 0
+            && let Place::Control(frame) = std::mem::replace(&mut self.place, Place::Header)
+        {
+            self.end_control(frame);
         }
         len
     }
@@ -309,8 +287,7 @@ impl Decoder {
         };
         let opcode = header[0] & 0x0F;
         if opcode >= CLOSE {
-            self.control = ControlFrame::empty(opcode);
-            self.place = Place::Control;
+            self.place = Place::Control(Box::new(ControlFrame::empty(opcode)));
         } else {
             self.in_message = header[0] & FIN == 0;
             self.place = Place::Data;
@@ -320,13 +297,36 @@ impl Decoder {
     }
 
     /// Does what a whole control frame says.
-    fn end_control(&mut self) {
-        match self.control.opcode() {
-            PING => self.pong = Some(self.control.with_opcode(PONG)),
-            CLOSE => self.ending = Some(Ending::Closed { answer: answer(self.control.payload()) }),
+    fn end_control(&mut self, mut frame: Box<ControlFrame>) {
+        match frame.opcode() {
+            PING => {
+                frame.set_opcode(PONG);
+                self.pong = Some(frame);
+            }
+            CLOSE => self.ending = Some(Ending::Closed { answer: answer(frame.payload()) }),
             _ => {}
         }
     }
+}
+
+/// How much of a payload, of which `missing` is still to come, stands in the next `len` bytes.
+fn present(missing: u64, len: usize) -> usize {
+    usize::try_from(missing).map_or(len, |missing| missing.min(len))
+}
+
+/// Unmasks what comes next of a payload, and turns the mask.
+fn unmask(mask: &mut [u8; 4], bytes: &mut [u8]) {
+    let [a, b, c, d] = *mask;
+    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= mask;
+    }
+    let turned = rest.len() % 4;
+    mask.rotate_left(turned);
 }
 
 /// What a Close with this payload is answered with.

@@ -154,7 +154,8 @@ pub(crate) fn run(data: &[u8]) {
             check_let_in(&head);
             assert!(head.starts_with("GET ") && head.contains("/chat"));
             assert!(!subprotocol || head.contains("mcmp"));
-            check_answer(&encode_upgrade(&accept, subprotocol), 101, false);
+            let answer = encode_upgrade(&accept, subprotocol).concat();
+            check_answer(answer.as_bytes(), 101, false);
         }
         Decision::Refuse { refusal, with_body } => {
             assert_eq!(with_body, has_body);
