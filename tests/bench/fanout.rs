@@ -160,6 +160,9 @@ fn measure(
     if is_small {
         floor.clone_from(&results[0].rounds);
     }
+    let name = format!("fan-out, {members}/{senders}/{window}");
+    bench.compare(&name, "CPU µs", &results, |round: &Round| round.cpu);
+    bench.compare(&name, "deliveries/s", &results, |round: &Round| round.rate);
     for result in &results {
         let of = |figure: fn(&Round) -> f64| median(result.rounds.iter().map(figure));
         let to_floor = |figure: fn(&Round) -> f64| ratio(&result.rounds, floor, figure);

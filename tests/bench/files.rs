@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use self::content::Content;
 pub(crate) use self::floor::{ARGUMENT, run as run_floor};
+pub(crate) use self::mcmp::BEFORE;
 use super::report::{Cell, Section, Wanted, median, ratio};
 use super::subject::{Candidate, Running};
 use super::{Bench, Outcome};
@@ -186,8 +187,15 @@ fn measure(bench: &mut Bench, section: &mut Section, size: Size) -> Outcome<()> 
         drop(party.clients);
         party.running.stop()
     };
-    let servers = &bench.file_servers;
-    let results = bench.interleave(servers, start, |party| party.round(size), end)?;
+    let servers = bench.file_servers.clone();
+    let results = bench.interleave(&servers, start, |party| party.round(size), end)?;
+    let name = format!("files, {}", size.name);
+    let share =
+        |of: fn(&Flow) -> f64| move |round: &Round| round.share.as_ref().map_or(f64::NAN, of);
+    bench.compare(&name, "share MB/s", &results, share(|flow| flow.rate));
+    bench.compare(&name, "share CPU, ms a MB", &results, share(|flow| flow.cpu));
+    bench.compare(&name, "fetch MB/s", &results, |round: &Round| round.fetch.rate);
+    bench.compare(&name, "fetch CPU, ms a MB", &results, |round: &Round| round.fetch.cpu);
     let floor = &results[0].rounds;
     for result in &results {
         let rounds = &result.rounds;

@@ -9,7 +9,7 @@ use super::generator::Generator;
 use super::report::{Cell, Section, Wanted, median};
 use super::subject::{Running, Subject};
 use super::tally::Tally;
-use super::{Bench, Outcome, fail};
+use super::{Bench, Outcome, Rounds, fail};
 
 const COUNTS: [usize; 3] = [1000, 5000, 10_000];
 
@@ -40,15 +40,8 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
     );
     for count in COUNTS {
         bench.say(&format!("idle: {count} clients"));
-        for subject in bench.subjects.clone() {
-            let labels = [count.to_string()];
-            match hold(subject, count) {
-                Ok(cells) => section.row(&labels, subject.name, cells, None),
-                Err(error) if subject.is_peer => {
-                    section.row(&labels, subject.name, Vec::new(), Some(error.to_string()));
-                }
-                Err(error) => return Err(format!("{}: {error}", subject.name).into()),
-            }
+        for result in hold(bench, &bench.subjects.clone(), count)? {
+            section.row(&[count.to_string()], result.name, cells(&result.rounds), result.failure);
         }
     }
     let what = "idle, 10,000 clients, after they have been talked to: resident".to_string();
@@ -58,31 +51,72 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
     crowd(bench)
 }
 
-/// Holds so many idle clients, and talks to them.
-pub(crate) fn hold(subject: Subject, count: usize) -> Outcome<Vec<Cell>> {
+/// What idle clients came to, each.
+#[derive(Clone, Copy)]
+pub(crate) struct Held {
+    /// A second.
+    connects: f64,
+    /// The server's processor time, in µs.
+    cpu: f64,
+    /// In kB.
+    pub(crate) resident: f64,
+    kernel: f64,
+    /// Deliveries a second, where one of them talks to all.
+    rate: f64,
+    /// Resident memory after that, in kB.
+    pub(crate) talked_to: f64,
+}
+
+fn cells(rounds: &[Held]) -> Vec<Cell> {
+    let of = |figure: fn(&Held) -> f64| Cell::new(median(rounds.iter().map(figure)));
+    vec![
+        of(|held| held.connects),
+        of(|held| held.cpu),
+        of(|held| held.resident),
+        of(|held| held.kernel),
+        of(|held| held.rate / 1e3),
+        of(|held| held.talked_to),
+    ]
+}
+
+/// Holds so many idle clients of each subject, in each round those of a new server.
+pub(crate) fn hold(
+    bench: &mut Bench,
+    subjects: &[Subject],
+    count: usize,
+) -> Outcome<Vec<Rounds<Held>>> {
+    let results =
+        bench.interleave(subjects, Ok, |&mut subject| hold_once(subject, count), |_| Ok(()))?;
+    let name = format!("idle, {count}");
+    bench.compare(&name, "connects/s", &results, |held: &Held| held.connects);
+    bench.compare(&name, "CPU µs", &results, |held: &Held| held.cpu);
+    bench.compare(&name, "resident kB", &results, |held: &Held| held.resident);
+    bench.compare(&name, "talked to, kB", &results, |held: &Held| held.talked_to);
+    bench.compare(&name, "deliveries/s", &results, |held: &Held| held.rate);
+    Ok(results)
+}
+
+/// Holds idle clients, and talks to them.
+fn hold_once(subject: Subject, count: usize) -> Outcome<Held> {
     if count > ANNOUNCED && (subject.dialect)().announces() {
         return fail("tells everybody of every newcomer: left out");
     }
     let running = (subject.start)(count)?;
-    let (resident, kernel, cpu) = (running.memory("VmRSS")?, kernel_memory()?, running.cpu()?);
+    let (before, kernel, cpu) = (running.memory("VmRSS")?, kernel_memory()?, running.cpu()?);
     let start = Instant::now();
     let mut generator = Generator::with_members(&subject, &running, count)?;
-    let connected = start.elapsed().as_secs_f64();
-    let each = |bytes: f64| Cell::new(bytes / count as f64);
+    let connects = count as f64 / start.elapsed().as_secs_f64();
+    let each = |bytes: f64| bytes / count as f64;
     let more = |now: u64, before: u64| each((now as f64 - before as f64) / 1024.0);
-    let mut cells = vec![
-        Cell::new(count as f64 / connected),
-        each((running.cpu()? - cpu).as_secs_f64() * 1e6),
-        more(running.memory("VmRSS")?, resident),
-        more(kernel_memory()?, kernel),
-    ];
+    let cpu = each((running.cpu()? - cpu).as_secs_f64() * 1e6);
+    let resident = more(running.memory("VmRSS")?, before);
+    let kernel = more(kernel_memory()?, kernel);
     let mut tally = Tally::new(&generator, 1, 1);
     let talked = talk(&running, &mut generator, &mut tally, TALK)?;
     generator.settle()?;
-    cells.push(Cell::new(talked.rate / 1e3));
-    cells.push(more(running.memory("VmRSS")?, resident));
+    let talked_to = more(running.memory("VmRSS")?, before);
     running.stop()?;
-    Ok(cells)
+    Ok(Held { connects, cpu, resident, kernel, rate: talked.rate, talked_to })
 }
 
 /// How much memory each of so many idle clients takes, in bytes.

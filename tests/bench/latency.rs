@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::dialect::Frame;
 use super::generator::{Generator, STALL};
-use super::report::{Cell, Section, Wanted};
+use super::report::{Cell, Section, Wanted, median};
 use super::subject::{Running, Subject};
 use super::tally::Tally;
 use super::{Bench, Outcome, fail};
@@ -83,6 +83,11 @@ fn measure(bench: &mut Bench, section: &mut Section, case: Case) -> Outcome<()> 
         party.running.stop()
     };
     let results = bench.interleave(&bench.subjects, start, |party| round(party, case), end)?;
+    let middle = |times: &[f64]| median(times.iter().copied());
+    bench
+        .compare(&case.to_string(), "each p50, µs", &results, |times: &Times| middle(&times.each));
+    bench
+        .compare(&case.to_string(), "last p50, µs", &results, |times: &Times| middle(&times.last));
     let mut floor = f64::NAN;
     for (index, result) in results.into_iter().enumerate() {
         let mut all = Times::default();

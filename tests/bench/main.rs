@@ -111,6 +111,7 @@ fn bench() -> Outcome<()> {
     }
     if mcmp::before().is_some() {
         bench.subjects.push(mcmp::BEFORE);
+        bench.file_servers.push(files::BEFORE);
     }
     for (name, run) in CASES {
         if only.as_ref().is_none_or(|only| only.iter().any(|only| only == name)) {
@@ -139,7 +140,8 @@ impl Bench {
     }
 
     /// Has each candidate take part in a case: started, measured round by round in turn, so that
-    /// whatever else the machine does meets all of them, and ended.
+    /// whatever else the machine does meets all of them, and ended. Every other round goes backwards:
+    /// it costs something to come first.
     ///
     /// A peer may fail; the floor and multichatd may not.
     pub(crate) fn interleave<C: Candidate, P, R>(
@@ -156,8 +158,8 @@ impl Bench {
             let party = results.keep(candidate, start(candidate))?;
             all.push((candidate, party, results));
         }
-        for _ in 0..self.rounds {
-            for (candidate, party, results) in &mut all {
+        for number in 0..self.rounds {
+            for (candidate, party, results) in in_turn(&mut all, number) {
                 let Some(running) = party else { continue };
                 match results.keep(*candidate, round(running))? {
                     Some(result) => results.rounds.push(result),
@@ -173,6 +175,27 @@ impl Bench {
         });
         ended.collect()
     }
+
+    /// Compares a figure with that of the build before, where that is measured as well.
+    pub(crate) fn compare<R>(
+        &mut self,
+        case: &str,
+        figure: &'static str,
+        results: &[Rounds<R>],
+        of: impl Fn(&R) -> f64,
+    ) {
+        let rounds_of = |name| results.iter().find(|result| result.name == name);
+        if let (Some(after), Some(before)) =
+            (rounds_of(mcmp::MULTICHATD.name), rounds_of(mcmp::BEFORE.name))
+        {
+            self.report.compare(case, figure, &after.rounds, &before.rounds, of);
+        }
+    }
+}
+
+/// All of them, from the last to the first in every other round.
+fn in_turn<T>(all: &mut [T], round: usize) -> Box<dyn Iterator<Item = &mut T> + '_> {
+    if round.is_multiple_of(2) { Box::new(all.iter_mut()) } else { Box::new(all.iter_mut().rev()) }
 }
 
 impl<R> Rounds<R> {

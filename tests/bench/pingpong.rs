@@ -158,6 +158,8 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
     }
     subjects.push(ONE_OVER);
     let results = bench.interleave(&subjects, Party::start, Party::round, end)?;
+    bench.compare("ping-pong", "CPU µs", &results, |round: &Round| round.cpu);
+    bench.compare("ping-pong", "round trips/s", &results, |round: &Round| round.rate);
     for result in &results {
         let of = |figure: fn(&Round) -> f64| median(result.rounds.iter().map(figure));
         let to_floor =

@@ -17,6 +17,17 @@ pub(crate) struct Report {
     wanted: Vec<Wanted>,
     /// The other servers that were measured, and those that were not there.
     peers: Vec<String>,
+    compared: Vec<Compared>,
+}
+
+/// A figure of this build beside that of the build before.
+struct Compared {
+    case: String,
+    figure: &'static str,
+    before: f64,
+    after: f64,
+    /// Of the same round, in the middle, and the quarters around it.
+    ratio: [f64; 3],
 }
 
 /// The table of one kind of case.
@@ -135,6 +146,18 @@ impl Display for Section {
     }
 }
 
+impl Compared {
+    fn json(&self) -> Value {
+        json!({
+            "case": self.case,
+            "figure": self.figure,
+            "before": self.before,
+            "after": self.after,
+            "ratio": self.ratio,
+        })
+    }
+}
+
 /// A figure that must be reached.
 pub(crate) struct Wanted {
     what: String,
@@ -212,8 +235,46 @@ impl Report {
         self.wanted.push(wanted);
     }
 
+    /// Compares a figure of this build with that of the build before: the ratio is taken round by
+    /// round.
+    pub(crate) fn compare<R>(
+        &mut self,
+        case: &str,
+        figure: &'static str,
+        after: &[R],
+        before: &[R],
+        of: impl Fn(&R) -> f64,
+    ) {
+        let ratios = after.iter().zip(before).map(|(after, before)| of(after) / of(before));
+        let ratios: Vec<f64> = ratios.collect();
+        self.compared.push(Compared {
+            case: case.to_string(),
+            figure,
+            before: median(before.iter().map(&of)),
+            after: median(after.iter().map(&of)),
+            ratio: [0.25, 0.5, 0.75].map(|part| quantile(&ratios, part)),
+        });
+    }
+
+    fn print_compared(&self) {
+        if self.compared.is_empty() {
+            return;
+        }
+        println!(
+            "\nbeside the build before; the ratio is of the same round: the median, and the quartiles\n"
+        );
+        println!("{:<44}  {:<20}  {:>9}  {:>9}  after/before", "case", "figure", "before", "after");
+        for Compared { case, figure, before, after, ratio: [low, middle, high] } in &self.compared {
+            println!(
+                "{case:<44}  {figure:<20}  {before:>9.3}  {after:>9.3}  \
+                 {middle:.3} ({low:.3} to {high:.3})"
+            );
+        }
+    }
+
     /// Prints what was wanted, and writes everything to `target/bench.json`.
     pub(crate) fn finish(&self, rounds: usize) -> Outcome<()> {
+        self.print_compared();
         println!("\nwhat it must reach, in this run\n");
         self.wanted.iter().for_each(|wanted| print!("{wanted}"));
         let (machine, date, command) = (machine()?, date()?, command());
@@ -229,6 +290,7 @@ impl Report {
             "rounds": rounds,
             "peers": self.peers,
             "sections": self.sections.iter().map(Section::json).collect::<Vec<_>>(),
+            "compared": self.compared.iter().map(Compared::json).collect::<Vec<_>>(),
             "wanted": self.wanted.iter().map(Wanted::json).collect::<Vec<_>>(),
         });
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/bench.json");
@@ -247,6 +309,18 @@ pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
         (Some(low), Some(high)) => (low + high) / 2.0,
         _ => f64::NAN,
     }
+}
+
+/// The figure that such a part of all does not exceed.
+fn quantile(figures: &[f64], part: f64) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    if part == 0.5 {
+        return median(sorted.into_iter());
+    }
+    // Small and not negative, so the cast keeps all of it.
+    let index = (part * sorted.len().saturating_sub(1) as f64).round() as usize;
+    sorted.get(index).copied().unwrap_or(f64::NAN)
 }
 
 /// The median of a figure's ratios to that of the floor in the same round.

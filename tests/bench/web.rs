@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::dialect::{Dialect, Frame, Read};
 use super::fanout::{Case, Party, Round};
+use super::idle::Held;
 use super::mcmp::{MULTICHATD, Mcmp};
 use super::report::{Cell, Section, Wanted, median, ratio};
 use super::subject::Subject;
@@ -64,10 +65,11 @@ fn hold(bench: &mut Bench) -> Outcome<()> {
         &["clients"],
         &[("resident kB", 1), ("talked to", 1)],
     );
-    for subject in [MULTICHATD, FRAMED] {
-        bench.say(&format!("web: {IDLE} idle, {}", subject.name));
-        let cells = idle::hold(subject, IDLE)?;
-        section.row(&[IDLE.to_string()], subject.name, vec![cells[2], cells[5]], None);
+    bench.say(&format!("web: {IDLE} idle"));
+    for result in idle::hold(bench, &[MULTICHATD, FRAMED], IDLE)? {
+        let of = |figure: fn(&Held) -> f64| Cell::new(median(result.rounds.iter().map(figure)));
+        let cells = vec![of(|held| held.resident), of(|held| held.talked_to)];
+        section.row(&[IDLE.to_string()], result.name, cells, None);
     }
     let of = |name, column| section.last(name, column);
     let more = of(FRAMED.name, 0).zip(of(MULTICHATD.name, 0)).map(|(framed, raw)| framed - raw);

@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 
 use multichat::ids::FileId;
@@ -9,7 +10,7 @@ use multichat::wire::server_message::read_server_message;
 use multichat::wire::{Request, ServerMessage, Status};
 
 use super::{Content, FileServer, Store};
-use crate::mcmp::{encode, share};
+use crate::mcmp::{before, encode, share};
 use crate::subject::Running;
 use crate::{Outcome, fail};
 
@@ -17,8 +18,20 @@ use crate::{Outcome, fail};
 pub(super) const MULTICHATD: FileServer =
     FileServer { name: "multichatd", is_peer: false, start, connect };
 
+/// Another build of it.
+pub(crate) const BEFORE: FileServer =
+    FileServer { name: crate::mcmp::BEFORE.name, start: start_before, ..MULTICHATD };
+
 fn start() -> Outcome<Running> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_multichatd"));
+    start_program(env!("CARGO_BIN_EXE_multichatd").into())
+}
+
+fn start_before() -> Outcome<Running> {
+    start_program(before().ok_or("BENCH_BEFORE is not set")?)
+}
+
+fn start_program(program: PathBuf) -> Outcome<Running> {
+    let mut command = Command::new(program);
     command
         .args(["--quiet", "--listen", "127.0.0.1:0"])
         .env("TMPDIR", env!("CARGO_TARGET_TMPDIR"))
