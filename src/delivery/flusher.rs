@@ -150,13 +150,16 @@ impl Sink for Offering<'_> {
         }
     }
 
-    fn look_at_talkers(&mut self, talkers: &[&Arc<Outbox>], get: &[&Arc<Outbox>]) {
-        self.talkers = talkers.len();
-        self.first_talker = talkers.first().map(|outbox| outbox.uid());
-        let sockets: Vec<_> = get.iter().map(|outbox| outbox.socket()).collect();
-        for (index, cause) in socket::find_losses(&sockets) {
-            self.note_gone(get[index]);
-            self.tools.membership.mark_lost(get[index], cause);
+    fn note_talkers(&mut self, count: usize, first: Option<Uid>) {
+        self.talkers = count;
+        self.first_talker = first;
+    }
+
+    fn look_at(&mut self, outboxes: &[&Arc<Outbox>]) {
+        let sockets = outboxes.iter().map(|outbox| outbox.socket());
+        for (index, cause) in socket::find_losses(sockets) {
+            self.note_gone(outboxes[index]);
+            self.tools.membership.mark_lost(outboxes[index], cause);
         }
     }
 

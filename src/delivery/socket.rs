@@ -248,19 +248,20 @@ pub(crate) fn wait_readable(stream: &TcpStream, until: Instant) -> bool {
 
 /// Which of these clients are gone, by their index, and how each has left: what a send to each of
 /// them would find out, at the price of one system call for all.
-pub(crate) fn find_losses(sockets: &[&dyn Socket]) -> Vec<(usize, Cause)> {
-    if sockets.is_empty() {
-        return Vec::new();
-    }
-    let fds: Option<Vec<_>> = sockets.iter().map(|socket| socket.writable()).collect();
-    if let Some(fds) = fds {
-        let to_poll = |fd| PollFd::from_borrowed_fd(fd, PollFlags::empty());
-        let mut polled: Vec<_> = fds.into_iter().map(to_poll).collect();
-        if matches!(poll(&mut polled, Some(&AT_ONCE)), Ok(0)) {
+pub(crate) fn find_losses<'a>(
+    sockets: impl ExactSizeIterator<Item = &'a dyn Socket> + Clone,
+) -> Vec<(usize, Cause)> {
+    let mut polled = Vec::with_capacity(sockets.len());
+    polled.extend(sockets.clone().map_while(|socket| {
+        Some(PollFd::from_borrowed_fd(socket.writable()?, PollFlags::empty()))
+    }));
+    if polled.len() == sockets.len() {
+        let is_none_gone = polled.is_empty() || matches!(poll(&mut polled, Some(&AT_ONCE)), Ok(0));
+        if is_none_gone {
             return Vec::new();
         }
     }
-    let losses = sockets.iter().enumerate();
+    let losses = sockets.enumerate();
     losses.filter_map(|(index, socket)| Some((index, socket.find_loss()?))).collect()
 }
 

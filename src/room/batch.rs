@@ -107,9 +107,12 @@ pub(crate) trait Sink {
     /// Takes all that a client gets, in order.
     fn offer(&mut self, batch: &Batch, outbox: &Arc<Outbox>, segments: &[Segment]);
 
-    /// The others have been offered everything; of these, which have sent chats themselves, those
-    /// that `get` something from another one are to be looked at, whether they are gone.
-    fn look_at_talkers(&mut self, talkers: &[&Arc<Outbox>], get: &[&Arc<Outbox>]);
+    /// The others have been offered everything; so many are left, which have sent chats themselves.
+    fn note_talkers(&mut self, count: usize, first: Option<Uid>);
+
+    /// These are to be looked at, whether they are gone: they get something from others that are
+    /// answered before it is offered to them.
+    fn look_at(&mut self, outboxes: &[&Arc<Outbox>]);
 
     /// What became of a chat from `sender`: for `to`, or for all the others on the roster.
     fn outcome(&mut self, sender: Uid, to: Option<Uid>, roster: &Roster) -> Outcome;
@@ -119,6 +122,9 @@ pub(crate) trait Sink {
 struct Talker {
     group: Range<usize>,
     is_active: bool,
+    talks_to_all: bool,
+    /// Whether it talks to one.
+    whispers: bool,
 }
 
 impl Batch {
@@ -257,8 +263,11 @@ impl Batch {
         self.entries.sort_unstable_by_key(|entry| (entry.outbox.uid(), entry.order));
         let mut segments = std::mem::take(&mut self.segments);
         let talkers = self.deliver_relays(roster, &mut segments, sink);
-        let all: Vec<_> = talkers.iter().map(|talker| self.outbox(talker)).collect();
-        sink.look_at_talkers(&all, &self.addressed(&talkers));
+        let first = talkers.first().map(|talker| self.outbox(talker).uid());
+        sink.note_talkers(talkers.len(), first);
+        if talkers.len() > 1 {
+            sink.look_at(&self.answered_to_early(&talkers));
+        }
         for talker in &talkers {
             let sender = self.outbox(talker).uid();
             let mut late = std::mem::take(&mut self.late);
@@ -292,8 +301,15 @@ impl Batch {
                 self.offer_whole(silent, sink);
             }
             let is_active = active.next_if(|other| other.uid() == outbox.uid()).is_some();
-            if entries.iter().any(|entry| matches!(entry.kind, EntryKind::ChatResponse { .. })) {
-                talkers.push(Talker { group, is_active });
+            let (mut talks_to_all, mut whispers) = (false, false);
+            for entry in entries {
+                if let EntryKind::ChatResponse { to, .. } = entry.kind {
+                    talks_to_all |= to.is_none();
+                    whispers |= to.is_some();
+                }
+            }
+            if talks_to_all || whispers {
+                talkers.push(Talker { group, is_active, talks_to_all, whispers });
             } else {
                 self.view(group, is_active, segments, |_| 0..0);
                 sink.offer(self, outbox, segments);
@@ -320,32 +336,37 @@ impl Batch {
         &self.entries[talker.group.start].outbox
     }
 
-    /// Those of the talkers that get something from another one.
-    fn addressed(&self, talkers: &[Talker]) -> Vec<&Arc<Outbox>> {
-        if talkers.len() < 2 {
-            return Vec::new();
+    /// Those of the talkers that get something from another one, but the first of them: it is offered
+    /// all that it gets before any other is answered.
+    fn answered_to_early(&self, talkers: &[Talker]) -> Vec<&Arc<Outbox>> {
+        let to_all = talkers.iter().filter(|talker| talker.talks_to_all).count();
+        let mut found = Vec::with_capacity(talkers.len());
+        let whispered_to = self.whispered_to(talkers);
+        for (index, talker) in talkers.iter().enumerate().skip(1) {
+            let hears = to_all > usize::from(talker.talks_to_all);
+            if hears || whispered_to.get(index) == Some(&true) {
+                found.push(self.outbox(talker));
+            }
         }
-        let mut is_addressed = vec![false; talkers.len()];
-        let mut talk_to_all = Vec::new();
-        for (index, talker) in talkers.iter().enumerate() {
+        found
+    }
+
+    /// Which of the talkers another one talks to alone; empty where none does so.
+    fn whispered_to(&self, talkers: &[Talker]) -> Vec<bool> {
+        let mut found = Vec::new();
+        let whisperers = talkers.iter().enumerate().filter(|(_, talker)| talker.whispers);
+        for (index, talker) in whisperers {
+            found.resize(talkers.len(), false);
             for entry in &self.entries[talker.group.clone()] {
-                match entry.kind {
-                    EntryKind::ChatResponse { to: Some(to), .. } => {
-                        let uid_of = |talker: &Talker| self.outbox(talker).uid();
-                        if let Ok(found) = talkers.binary_search_by_key(&to, uid_of) {
-                            is_addressed[found] |= found != index;
-                        }
-                    }
-                    EntryKind::ChatResponse { to: None, .. } => talk_to_all.push(index),
-                    _ => {}
+                if let EntryKind::ChatResponse { to: Some(to), .. } = entry.kind
+                    && let Ok(other) =
+                        talkers.binary_search_by_key(&to, |talker| self.outbox(talker).uid())
+                {
+                    found[other] |= other != index;
                 }
             }
         }
-        talk_to_all.dedup();
-        let hears = |index| talk_to_all.iter().take(2).any(|&other| other != index);
-        let get = |index: usize| is_addressed[index] || hears(index);
-        let found = talkers.iter().enumerate().filter(|&(index, _)| get(index));
-        found.map(|(_, talker)| self.outbox(talker)).collect()
+        found
     }
 
     /// Each client's entries, as ranges; of a sorted batch.

@@ -36,7 +36,9 @@ impl Sink for Got {
         }
     }
 
-    fn look_at_talkers(&mut self, _talkers: &[&Arc<Outbox>], _get: &[&Arc<Outbox>]) {}
+    fn note_talkers(&mut self, _count: usize, _first: Option<Uid>) {}
+
+    fn look_at(&mut self, _outboxes: &[&Arc<Outbox>]) {}
 
     fn outcome(&mut self, _sender: Uid, _to: Option<Uid>, _roster: &Roster) -> Outcome {
         Outcome::Reached

@@ -109,7 +109,7 @@ fn bench() -> Outcome<()> {
     if set("PEERS").is_some() {
         bench.invite_peers();
     }
-    if mcmp::before().is_some() {
+    if mcmp::is_compared() {
         bench.subjects.push(mcmp::BEFORE);
         bench.file_servers.push(files::BEFORE);
     }
@@ -140,8 +140,10 @@ impl Bench {
     }
 
     /// Has each candidate take part in a case: started, measured round by round in turn, so that
-    /// whatever else the machine does meets all of them, and ended. Every other round goes backwards:
-    /// it costs something to come first.
+    /// whatever else the machine does meets all of them, and ended. Each round begins with the next one:
+    /// it costs something to come first, and it saves something to come twice in a row. Where two builds
+    /// are compared, half of the rounds are those of servers that are started, and take turns, the other
+    /// way round.
     ///
     /// A peer may fail; the floor and multichatd may not.
     pub(crate) fn interleave<C: Candidate, P, R>(
@@ -151,29 +153,35 @@ impl Bench {
         round: impl Fn(&mut P) -> Outcome<R>,
         end: impl Fn(P) -> Outcome<()>,
     ) -> Outcome<Vec<Rounds<R>>> {
-        let mut all = Vec::new();
+        let mut all: Vec<(C, Option<P>, Rounds<R>)> = Vec::new();
         for &candidate in candidates {
             let (name, rounds) = (candidate.name(), Vec::new());
-            let mut results = Rounds { name, rounds, failure: None };
-            let party = results.keep(candidate, start(candidate))?;
-            all.push((candidate, party, results));
+            all.push((candidate, None, Rounds { name, rounds, failure: None }));
         }
-        for number in 0..self.rounds {
-            for (candidate, party, results) in in_turn(&mut all, number) {
-                let Some(running) = party else { continue };
-                match results.keep(*candidate, round(running))? {
-                    Some(result) => results.rounds.push(result),
-                    None => *party = None,
+        let is_compared = candidates.iter().any(|candidate| candidate.name() == mcmp::BEFORE.name);
+        let parts = if is_compared { halves(self.rounds).into() } else { vec![self.rounds] };
+        for (part, rounds) in parts.into_iter().enumerate() {
+            for index in turns(all.len(), part, 0) {
+                let (candidate, party, results) = &mut all[index];
+                *party = results.keep(*candidate, start(*candidate))?;
+            }
+            for number in 0..rounds {
+                for index in turns(all.len(), part, number) {
+                    let (candidate, party, results) = &mut all[index];
+                    let Some(running) = party else { continue };
+                    match results.keep(*candidate, round(running))? {
+                        Some(result) => results.rounds.push(result),
+                        None => *party = None,
+                    }
+                }
+            }
+            for (candidate, party, results) in &mut all {
+                if let Some(party) = party.take() {
+                    results.keep(*candidate, end(party))?;
                 }
             }
         }
-        let ended = all.into_iter().map(|(candidate, party, mut results)| {
-            if let Some(party) = party {
-                results.keep(candidate, end(party))?;
-            }
-            Ok(results)
-        });
-        ended.collect()
+        Ok(all.into_iter().map(|(_, _, results)| results).collect())
     }
 
     /// Compares a figure with that of the build before, where that is measured as well.
@@ -193,9 +201,19 @@ impl Bench {
     }
 }
 
-/// All of them, from the last to the first in every other round.
-fn in_turn<T>(all: &mut [T], round: usize) -> Box<dyn Iterator<Item = &mut T> + '_> {
-    if round.is_multiple_of(2) { Box::new(all.iter_mut()) } else { Box::new(all.iter_mut().rev()) }
+/// The rounds in two parts, the first one larger where it must be.
+pub(crate) fn halves(rounds: usize) -> [usize; 2] {
+    [rounds.div_ceil(2), rounds / 2]
+}
+
+/// Whose turn it is, one after the other, in a round of a part.
+fn turns(count: usize, part: usize, round: usize) -> Vec<usize> {
+    let mut turns: Vec<usize> = (0..count).collect();
+    if part % 2 == 1 {
+        turns.reverse();
+    }
+    turns.rotate_left(round % count.max(1));
+    turns
 }
 
 impl<R> Rounds<R> {

@@ -47,21 +47,32 @@ pub(crate) const HALF_EXTENDED: Subject = Subject {
 pub(crate) const ONE_OVER: Subject =
     Subject { name: "one over", start: start_one_over, ..MULTICHATD };
 
-/// Where the build to be compared with is, if there is one.
-pub(crate) fn before() -> Option<PathBuf> {
-    env::var_os("BENCH_BEFORE").filter(|path| !path.is_empty()).map(PathBuf::from)
+/// Whether there is a build to be compared with.
+pub(crate) fn is_compared() -> bool {
+    program_before().is_ok()
+}
+
+/// The build to be compared with.
+pub(crate) fn program_before() -> Outcome<PathBuf> {
+    let path = env::var_os("BENCH_BEFORE").filter(|path| !path.is_empty());
+    Ok(path.ok_or("BENCH_BEFORE is not set")?.into())
+}
+
+/// The built server.
+pub(crate) fn program() -> PathBuf {
+    env!("CARGO_BIN_EXE_multichatd").into()
 }
 
 fn start(members: usize) -> Outcome<Running> {
-    start_program(env!("CARGO_BIN_EXE_multichatd").into(), members, &[])
+    start_program(program(), members, &[])
 }
 
 fn start_without_history(members: usize) -> Outcome<Running> {
-    start_program(env!("CARGO_BIN_EXE_multichatd").into(), members, &["--history", "0"])
+    start_program(program(), members, &["--history", "0"])
 }
 
 fn start_before(members: usize) -> Outcome<Running> {
-    start_program(before().ok_or("BENCH_BEFORE is not set")?, members, &[])
+    start_program(program_before()?, members, &[])
 }
 
 fn start_program(program: PathBuf, members: usize, options: &[&str]) -> Outcome<Running> {
@@ -77,7 +88,7 @@ fn start_program(program: PathBuf, members: usize, options: &[&str]) -> Outcome<
 /// Two more clients: one talks to the other, which does not read, until it is held.
 fn start_one_over(members: usize) -> Outcome<Running> {
     let patient = ["--stall-timeout", "3600"];
-    let running = start_program(env!("CARGO_BIN_EXE_multichatd").into(), members, &patient)?;
+    let running = start_program(program(), members, &patient)?;
     let (stalled, uid) = join(running.address)?;
     let (mut talker, _) = join(running.address)?;
     talker.set_write_timeout(Some(std::time::Duration::from_secs(1)))?;

@@ -8,7 +8,7 @@ use std::thread;
 
 use serde_json::{Map, Value, json};
 
-use super::Outcome;
+use super::{Outcome, halves};
 
 /// All that was measured.
 #[derive(Default)]
@@ -26,8 +26,9 @@ struct Compared {
     figure: &'static str,
     before: f64,
     after: f64,
-    /// Of the same round, in the middle, and the quarters around it.
-    ratio: [f64; 3],
+    /// Of the same round.
+    ratio: f64,
+    quartiles: [f64; 2],
 }
 
 /// The table of one kind of case.
@@ -154,6 +155,7 @@ impl Compared {
             "before": self.before,
             "after": self.after,
             "ratio": self.ratio,
+            "quartiles": self.quartiles,
         })
     }
 }
@@ -236,7 +238,8 @@ impl Report {
     }
 
     /// Compares a figure of this build with that of the build before: the ratio is taken round by
-    /// round.
+    /// round, and is the mean (geometric) of the medians of both halves of the rounds, in which the one
+    /// or the other was started first.
     pub(crate) fn compare<R>(
         &mut self,
         case: &str,
@@ -252,7 +255,14 @@ impl Report {
             figure,
             before: median(before.iter().map(&of)),
             after: median(after.iter().map(&of)),
-            ratio: [0.25, 0.5, 0.75].map(|part| quantile(&ratios, part)),
+            ratio: match ratios.split_at(halves(ratios.len())[0]) {
+                (all, []) => median(all.iter().copied()),
+                (one, other) => {
+                    let [one, other] = [one, other].map(|half| median(half.iter().copied()));
+                    (one * other).sqrt()
+                }
+            },
+            quartiles: [0.25, 0.75].map(|part| quantile(&ratios, part)),
         });
     }
 
@@ -261,13 +271,14 @@ impl Report {
             return;
         }
         println!(
-            "\nbeside the build before; the ratio is of the same round: the median, and the quartiles\n"
+            "\nbeside the build before; the ratio is of the same round; in brackets its quartiles\n"
         );
         println!("{:<44}  {:<20}  {:>9}  {:>9}  after/before", "case", "figure", "before", "after");
-        for Compared { case, figure, before, after, ratio: [low, middle, high] } in &self.compared {
+        for compared in &self.compared {
+            let Compared { case, figure, before, after, ratio, quartiles: [low, high] } = compared;
             println!(
                 "{case:<44}  {figure:<20}  {before:>9.3}  {after:>9.3}  \
-                 {middle:.3} ({low:.3} to {high:.3})"
+                 {ratio:.3} ({low:.3} to {high:.3})"
             );
         }
     }
@@ -315,9 +326,6 @@ pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
 fn quantile(figures: &[f64], part: f64) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
-    if part == 0.5 {
-        return median(sorted.into_iter());
-    }
     // Small and not negative, so the cast keeps all of it.
     let index = (part * sorted.len().saturating_sub(1) as f64).round() as usize;
     sorted.get(index).copied().unwrap_or(f64::NAN)

@@ -156,7 +156,9 @@ impl Sink for Offering {
         }
     }
 
-    fn look_at_talkers(&mut self, _: &[&Arc<Outbox>], _: &[&Arc<Outbox>]) {}
+    fn note_talkers(&mut self, _count: usize, _first: Option<Uid>) {}
+
+    fn look_at(&mut self, _outboxes: &[&Arc<Outbox>]) {}
 
     fn outcome(&mut self, _: Uid, _: Option<Uid>, _: &Roster) -> Outcome {
         Outcome::Reached
@@ -165,7 +167,7 @@ impl Sink for Offering {
 
 fn flush_by(delivery: &Delivery, choose: fn(&Batch, &Outbox, &[Segment]) -> Vec<Segment>) {
     let _flusher = delivery.flusher.lock();
-    while let Some((mut batch, roster)) = delivery.room().take_batch(Batch::default) {
+    while let Some((mut batch, roster)) = delivery.room().take_batch(Box::default) {
         batch.deliver(&roster, &mut Offering(choose));
     }
 }

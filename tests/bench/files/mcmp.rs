@@ -10,7 +10,7 @@ use multichat::wire::server_message::read_server_message;
 use multichat::wire::{Request, ServerMessage, Status};
 
 use super::{Content, FileServer, Store};
-use crate::mcmp::{before, encode, share};
+use crate::mcmp::{encode, program, program_before, share};
 use crate::subject::Running;
 use crate::{Outcome, fail};
 
@@ -23,11 +23,11 @@ pub(crate) const BEFORE: FileServer =
     FileServer { name: crate::mcmp::BEFORE.name, start: start_before, ..MULTICHATD };
 
 fn start() -> Outcome<Running> {
-    start_program(env!("CARGO_BIN_EXE_multichatd").into())
+    start_program(program())
 }
 
 fn start_before() -> Outcome<Running> {
-    start_program(before().ok_or("BENCH_BEFORE is not set")?)
+    start_program(program_before()?)
 }
 
 fn start_program(program: PathBuf) -> Outcome<Running> {
