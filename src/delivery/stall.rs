@@ -132,7 +132,8 @@ impl RunningClock {
 pub(super) struct Watched {
     outbox: Weak<Outbox>,
     taken: Option<TakenClock>,
-    over: Option<OverClock>,
+    /// In a box: few clients ever need one, and all are watched while somebody talks to all.
+    over: Option<Box<OverClock>>,
     file: FileWay,
     /// When it was looked at last.
     looked: Option<Duration>,
@@ -200,7 +201,10 @@ impl Watched {
         };
         let clock = match &mut self.over {
             Some(clock) if clock.episode == episode => clock,
-            over => over.insert(OverClock { episode, since: now, taken: queue.taken }),
+            over => {
+                let clock = OverClock { episode, since: now, taken: queue.taken };
+                over.insert(Box::new(clock))
+            }
         };
         clock.since += queue.unserved;
         if queue.is_file_under_way && queue.taken - clock.taken >= queue.enough {
