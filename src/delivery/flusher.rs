@@ -35,7 +35,7 @@ pub(super) struct Tools {
 /// What is kept from flush to flush.
 #[derive(Debug, Default)]
 pub(super) struct Flusher {
-    /// Empty, with its buffers. `None` while it is used, and behind a panic.
+    /// Empty, with its buffers. `None` while it is used, and after a panic.
     spare: Option<Box<Batch>>,
     /// For its buffer; empty.
     framed: Vec<Segment>,
@@ -234,7 +234,7 @@ impl<'a> Offering<'a> {
             self.never_there.push(outbox.uid());
             return;
         }
-        // One that talks is found twice: when it is looked at, and when it is offered its own.
+        // One that talks may be found twice: when it is looked at, and when it is offered its own.
         if !self.gone.contains(&outbox.uid()) {
             self.gone.push(outbox.uid());
         }

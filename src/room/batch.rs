@@ -43,7 +43,7 @@ pub(crate) struct Batch {
     /// Responses to chats, encoded only once their relays were offered (§2.3.4).
     late: Vec<u8>,
     entries: Vec<Entry>,
-    /// What one client gets after the other, for the buffer; empty but in [`Batch::deliver`].
+    /// Empty; kept for its buffer.
     segments: Vec<Segment>,
 }
 
@@ -168,7 +168,6 @@ impl Batch {
         }
         self.entries.clear();
         self.entries.shrink_to(keep / size_of::<Entry>());
-        self.segments.clear();
         self.segments.shrink_to(keep / size_of::<Segment>());
     }
 
@@ -282,6 +281,7 @@ impl Batch {
             self.late = late;
             sink.offer(self, self.outbox(talker), &segments);
         }
+        segments.clear();
         self.segments = segments;
     }
 
@@ -337,7 +337,8 @@ impl Batch {
     }
 
     /// Those of the talkers that get something from another one, but the first of them: it is offered
-    /// all that it gets before any other is answered.
+    /// all that it gets before any other is answered. (Where it has a queue, that is for its writer to
+    /// find out, as with those who do not talk.)
     fn answered_to_early(&self, talkers: &[Talker]) -> Vec<&Arc<Outbox>> {
         let to_all = talkers.iter().filter(|talker| talker.talks_to_all).count();
         let mut found = Vec::with_capacity(talkers.len());

@@ -38,7 +38,7 @@ const DRAIN_TICK: Duration = Duration::from_millis(200);
 ///
 /// `input_open`: for how long a connection is read on whose input has not ended.
 ///
-/// Not inlined, as [`drain`]: its frame would be every session's.
+/// Not inlined, like [`drain`]: its frame would be every session's.
 #[inline(never)]
 pub(super) fn close(
     service: &Service,

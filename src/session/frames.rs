@@ -11,6 +11,7 @@ use crate::web::websocket::{CloseCode, ControlFrame, Ending, Unframed};
 
 /// How much is taken out of frames at a time where lines are read. The connection has a buffer of
 /// its own below, so this one costs no system calls.
+/// Of Pings that come together in so many bytes the newest is answered.
 const BUFFER_BYTES: usize = 128;
 
 type OnPing<'a> = Box<dyn FnMut(ControlFrame) + 'a>;

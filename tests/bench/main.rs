@@ -142,8 +142,8 @@ impl Bench {
     /// Has each candidate take part in a case: started, measured round by round in turn, so that
     /// whatever else the machine does meets all of them, and ended. Each round begins with the next one:
     /// it costs something to come first, and it saves something to come twice in a row. Where two builds
-    /// are compared, half of the rounds are those of servers that are started, and take turns, the other
-    /// way round.
+    /// are compared, all are started anew for the second half of the rounds, in which the two have
+    /// changed places.
     ///
     /// A peer may fail; the floor and multichatd may not.
     pub(crate) fn interleave<C: Candidate, P, R>(
@@ -158,15 +158,22 @@ impl Bench {
             let (name, rounds) = (candidate.name(), Vec::new());
             all.push((candidate, None, Rounds { name, rounds, failure: None }));
         }
-        let is_compared = candidates.iter().any(|candidate| candidate.name() == mcmp::BEFORE.name);
-        let parts = if is_compared { halves(self.rounds).into() } else { vec![self.rounds] };
-        for (part, rounds) in parts.into_iter().enumerate() {
-            for index in turns(all.len(), part, 0) {
+        let place_of = |name| candidates.iter().position(|candidate| candidate.name() == name);
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        let mut parts = vec![self.rounds];
+        let compared = place_of(mcmp::MULTICHATD.name).zip(place_of(mcmp::BEFORE.name));
+        if compared.is_some() {
+            parts = halves(self.rounds).into();
+        }
+        for rounds in parts.into_iter().filter(|&rounds| rounds > 0) {
+            for &index in &order {
                 let (candidate, party, results) = &mut all[index];
-                *party = results.keep(*candidate, start(*candidate))?;
+                if results.failure.is_none() {
+                    *party = results.keep(*candidate, start(*candidate))?;
+                }
             }
-            for number in 0..rounds {
-                for index in turns(all.len(), part, number) {
+            for _ in 0..rounds {
+                for &index in &order {
                     let (candidate, party, results) = &mut all[index];
                     let Some(running) = party else { continue };
                     match results.keep(*candidate, round(running))? {
@@ -174,11 +181,16 @@ impl Bench {
                         None => *party = None,
                     }
                 }
+                order.rotate_left(1.min(all.len()));
             }
             for (candidate, party, results) in &mut all {
                 if let Some(party) = party.take() {
                     results.keep(*candidate, end(party))?;
                 }
+            }
+            order = (0..all.len()).collect();
+            if let Some((own, before)) = compared {
+                order.swap(own, before);
             }
         }
         Ok(all.into_iter().map(|(_, _, results)| results).collect())
@@ -204,16 +216,6 @@ impl Bench {
 /// The rounds in two parts, the first one larger where it must be.
 pub(crate) fn halves(rounds: usize) -> [usize; 2] {
     [rounds.div_ceil(2), rounds / 2]
-}
-
-/// Whose turn it is, one after the other, in a round of a part.
-fn turns(count: usize, part: usize, round: usize) -> Vec<usize> {
-    let mut turns: Vec<usize> = (0..count).collect();
-    if part % 2 == 1 {
-        turns.reverse();
-    }
-    turns.rotate_left(round % count.max(1));
-    turns
 }
 
 impl<R> Rounds<R> {

@@ -238,8 +238,8 @@ impl Report {
     }
 
     /// Compares a figure of this build with that of the build before: the ratio is taken round by
-    /// round, and is the mean (geometric) of the medians of both halves of the rounds, in which the one
-    /// or the other was started first.
+    /// round, and is the mean (geometric) of the medians of both halves of the rounds, in which the
+    /// two have changed places.
     pub(crate) fn compare<R>(
         &mut self,
         case: &str,
@@ -322,7 +322,7 @@ pub(crate) fn median(figures: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// The figure that such a part of all does not exceed.
+/// The figure below which such a part of all is (nearest rank).
 fn quantile(figures: &[f64], part: f64) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -69,7 +69,7 @@ pub fn encode_refusal(refusal: Refusal, with_body: bool) -> Vec<u8> {
 /// The answer that begins a WebSocket (RFC 6455, 4.2.2), in parts; the subprotocol is named where it
 /// was offered.
 pub fn encode_upgrade(accept: &str, subprotocol: bool) -> [&str; 5] {
-    let protocol = if subprotocol { OFFERED_PROTOCOL } else { "" };
+    let protocol = if subprotocol { PROTOCOL_LINE } else { "" };
     [SWITCHING, accept, "\r\n", protocol, "\r\n"]
 }
 
@@ -77,7 +77,7 @@ const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\
                          Connection: Upgrade\r\nSec-WebSocket-Accept: ";
 
 /// Names [`super::decision::SUBPROTOCOL`].
-const OFFERED_PROTOCOL: &str = "Sec-WebSocket-Protocol: mcmp\r\n";
+const PROTOCOL_LINE: &str = "Sec-WebSocket-Protocol: mcmp\r\n";
 
 const CLOSE: &str = "Connection: close\r\n";
 

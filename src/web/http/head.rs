@@ -13,7 +13,8 @@ pub enum Progress {
     TooLarge,
 }
 
-/// The head of a request, up to and including its empty line; at most [`HEAD_LIMIT`].
+/// The head of a request, up to and including its empty line; that line aside, at most
+/// [`HEAD_LIMIT`].
 #[derive(Clone, Debug)]
 pub struct Head {
     bytes: Vec<u8>,

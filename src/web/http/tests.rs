@@ -482,6 +482,8 @@ fn a_websocket_needs_one_key_of_16_bytes() {
         "dGhlIHNhbXBsZS_ub25jZQ==",
         "\u{e4}",
         "====",
+        "AA==AAAAAAAAAAAAAAAAAAAA",
+        "dGhlIA==bXBsZSBub25jZQ==AAA=",
     ] {
         check(&format!("Sec-WebSocket-Key: {key}"), "400 BadKey");
     }
