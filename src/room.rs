@@ -197,8 +197,8 @@ impl Room {
         })
     }
 
-    /// The last `count` public messages from before a client became active, the oldest first; of these only the ones whose `Sequence` is above `after`
-    /// (E3).
+    /// The last `count` public messages from before a client became active, the oldest first; of these
+    /// only the ones whose `Sequence` is above `after` (E3).
     ///
     /// # Errors
     /// [`RoomError::HistoryOff`] where none are kept.

@@ -320,13 +320,15 @@ impl Stage {
         Ok(Arc::clone(&entry.staged))
     }
 
-    /// Opens a file for `asker` (§2.3.3.2), once for all who fetch it at the same time. It is counted against the disk until the last reference
-    /// to it is dropped. `end` is called, by a thread that shares a file and holds no lock, where it
-    /// was removed meanwhile, is the slowest, and its room is needed: it is to disconnect the asker.
-    /// Where too many files are open it calls `before_waiting` and waits, for two seconds at the most.
+    /// Opens a file for `asker` (§2.3.3.2), once for all who fetch it at the same time. It is
+    /// counted against the disk until the last reference to it is dropped. `end` is called, by a
+    /// thread that shares a file and holds no lock, where it was removed meanwhile, is the slowest,
+    /// and its room is needed: it is to disconnect the asker. Where too many files are open it
+    /// calls `before_waiting` and waits, for two seconds at the most.
     ///
     /// # Errors
-    /// As [`Stage::find`]; [`StageError::TooManyOpen`] where they still are; [`StageError::FetchFailed`] where it cannot be read.
+    /// As [`Stage::find`]; [`StageError::TooManyOpen`] where they still are;
+    /// [`StageError::FetchFailed`] where it cannot be read.
     pub fn fetch(
         &self,
         id: FileId,

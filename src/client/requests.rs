@@ -156,8 +156,8 @@ impl Client {
     }
 
     /// Asks for the last `count` public messages that were said before this client connected, at most
-    /// 20,000; those alone whose `Sequence` is above `after` (E3). `on_answer` is called with the oldest first, once
-    /// the answer has come or the connection is lost, and must not wait.
+    /// 20,000; those alone whose `Sequence` is above `after` (E3). `on_answer` is called with the oldest
+    /// first, once the answer has come or the connection is lost, and must not wait.
     ///
     /// Only for a server that lists `history`. Tells [`Client::place`] where this connection begins.
     pub fn history_then(

@@ -36,7 +36,7 @@ pub(super) enum Answered {
 ///
 /// Not inlined: few newcomers need its stack.
 #[inline(never)]
-pub(super) fn answer(newcomer: &mut Sniffer<'_>) -> Answered {
+pub(super) fn carry_out(newcomer: &mut Sniffer<'_>) -> Answered {
     let is_held = newcomer.hold_until.is_some() || newcomer.outbox.hold_again();
     let membership = newcomer.service.delivery.membership();
     if !is_held {

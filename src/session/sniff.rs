@@ -51,7 +51,7 @@ pub(super) fn meet<'a>(
         first_byte: None,
     };
     if sniffer.hold_until.is_some() && sniffer.dialect() == Dialect::Http {
-        return match page::answer(&mut sniffer) {
+        return match page::carry_out(&mut sniffer) {
             Answered::Upgraded => Newcomer::Member(sniffer.upgraded()),
             Answered::Page(page) => Newcomer::Page(page),
             Answered::Nothing => Newcomer::Gone,

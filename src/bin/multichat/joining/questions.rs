@@ -76,9 +76,9 @@ impl Wanted {
         answered
     }
 
-    /// How many messages are missing before those that the server still keeps.
-    fn forgotten(self, relays: &[Relay]) -> u64 {
-        let first = relays.first().and_then(|relay| relay.extra.sequence);
+    /// How many messages are missing before those that the server still keeps, of which `first` is the
+    /// `Sequence` of the oldest.
+    fn forgotten(self, first: Option<u64>) -> u64 {
         match (self, first) {
             // A server may say any numbers.
             (Wanted::Missed { after, .. }, Some(first)) => {
@@ -153,7 +153,8 @@ pub(super) fn ask(
     let names = answer_to(names)?.and_then(|body| parse_names(&body));
     answer_to(extended)?;
     let history = history.map_or(Ok(Vec::new()), relays_in)?;
-    let forgotten = wanted.map_or(0, |wanted| wanted.forgotten(&history));
+    let first = history.first().and_then(|relay| relay.extra.sequence);
+    let forgotten = wanted.map_or(0, |wanted| wanted.forgotten(first));
     let history = if matches!(wanted, Some(Wanted::Place)) { Vec::new() } else { history };
     Ok(Answers { features, uid, names, nickname, history, forgotten })
 }
@@ -192,24 +193,11 @@ fn relays_in(answered: Receiver<Result<Vec<Relay>, Failure>>) -> Result<Vec<Rela
 
 #[cfg(test)]
 mod tests {
-    use multichat::client::{Content, Extra};
-
     use super::*;
 
     #[test]
     fn what_is_no_longer_kept_is_counted_whatever_numbers_a_server_says() {
-        let relay = |sequence| Relay {
-            to: None,
-            from: Uid(7),
-            nickname: None,
-            content_type: "text".to_string(),
-            len: 0,
-            content: Content::Text(String::new()),
-            extra: Extra { sequence, ..Extra::default() },
-        };
-        let forgotten = |after, first| {
-            Wanted::Missed { count: 100, after }.forgotten(&[relay(first), relay(Some(9))])
-        };
+        let forgotten = |after, first| Wanted::Missed { count: 100, after }.forgotten(first);
         assert_eq!(forgotten(1, Some(2)), 0);
         assert_eq!(forgotten(1, Some(5)), 3);
         assert_eq!(forgotten(0, Some(u64::MAX)), u64::MAX - 1);
