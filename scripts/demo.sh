@@ -69,10 +69,10 @@ show() {
     printf '\n'
 }
 
-# Waits until FILE holds TEXT: the listener has got it. Not for ever.
+# Waits until FILE holds PATTERN: the listener has got it. Not for ever.
 arrived() {
     until=$(($(date +%s) + 10))
-    until grep -q -F -e "$2" "$1"; do
+    until grep -q -e "$2" "$1"; do
         [ "$(date +%s)" -lt "$until" ] || return 1
     done
 }
@@ -99,27 +99,46 @@ netcat() {
     _mcmp_resolve && _mcmp_connect
 }
 
+# A listener asks for its own UID and says nothing more. The FIFO holds its input open: the end of it
+# would be the end of the client.
+_mcmp_dir=$dir
+_mcmp_header query 1 'Content-Length 4' >"$dir/greeting"
+printf self >>"$dir/greeting"
+listen() {
+    # Not every netcat takes the `-h` that it is asked for.
+    set +e
+    _mcmp_resolve && _mcmp_receive <"$dir/$1.in" >>"$dir/$1"
+}
+# A netcat that reads the question from its file has left the FIFO, maybe before it is written there.
+ask() {
+    cat "$dir/greeting" 2>/dev/null || :
+}
+# Waits for the answer, a line of digits alone.
+uid_of() {
+    arrived "$dir/$1" '^[0-9]\{1,\}$' || fail "$1 got no answer"
+    grep '^[0-9]\{1,\}$' "$dir/$1"
+}
 : >"$dir/ann"
 : >"$dir/tom"
 mkfifo "$dir/ann.in" "$dir/tom.in"
-# Nothing is to be said before they listen.
-_mcmp_dir=$dir
-listen() {
-    _mcmp_resolve && _mcmp_receive <"$dir/$1.in" >>"$dir/$1"
-}
 listen ann &
 anns=$!
 exec 3>"$dir/ann.in"
-until mcmp_who >"$dir/who" && [ "$(wc -l <"$dir/who")" -eq 2 ]; do :; done
-ann=$(head -n 1 "$dir/who")
+ask >&3
 listen tom &
 toms=$!
 exec 4>"$dir/tom.in"
-until mcmp_who >"$dir/who" && [ "$(wc -l <"$dir/who")" -eq 3 ]; do :; done
-tom=$(sed -n 2p "$dir/who")
-say "A server listens on $address. Ann and Tom listen, each with a netcat: Ann is client $ann, Tom is
-client $tom. Every connection is a client with a UID of its own, also each that asked meanwhile who is here.
+ask >&4
+# Nothing is to be said before they listen.
+ann=$(uid_of ann)
+tom=$(uid_of tom)
+say "A server listens on $address. Ann and Tom listen, each with a netcat, and have asked for their own UID:
+Ann is client $ann, Tom is client $tom.
 A browser on this machine joins them at http://$address/ (with STEP=1 there is time for it)."
+show ann '->' "$dir/greeting"
+show ann '<-' "$dir/ann"
+: >"$dir/ann"
+: >"$dir/tom"
 
 say 'A third shell, Eve, sets a nickname and says something to all. Bye lets the server close.'
 talk eve <<'EOF'

@@ -494,7 +494,7 @@ _mcmp_query() {
     _mcmp_ask query "$2" && _mcmp_show <"$_mcmp_dir/body"
 }
 
-# mcmp_who: UID and nickname, one active client a line; the last one is this call itself.
+# mcmp_who: UID and nickname, one active client a line, this call itself among them.
 mcmp_who() {
     _mcmp_run _mcmp_query mcmp_who names "$@"
 }
