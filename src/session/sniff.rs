@@ -10,16 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::frames::Frames;
-use super::input::{Ahead, Connected, Input};
+use super::input::{Ahead, Connected, Input, SILENCE_LIMIT};
 use super::page::{self, Answered};
 use crate::delivery::outbox::Outbox;
-use crate::delivery::socket::{Connection, wait_readable};
+use crate::delivery::socket::Connection;
 use crate::service::Service;
 use crate::sync::Instant;
 use crate::web::http::{Dialect, FirstLine};
 
-/// How long after a connection was accepted its output is held at the most, unless it is HTTP.
-const HOLD: Duration = Duration::from_millis(500);
+/// How long after a connection was accepted its output is held, unless it is HTTP: half a second, less
+/// what a timeout for reads may be late (32 ms where the kernel counts 250 ticks a second).
+const HOLD: Duration = Duration::from_millis(470);
 
 /// What a newcomer turned out to be.
 pub(super) enum Newcomer<'a> {
@@ -51,6 +52,7 @@ pub(super) fn meet<'a>(
         first_byte: None,
     };
     if sniffer.hold_until.is_some() && sniffer.dialect() == Dialect::Http {
+        sniffer.limit_reads(SILENCE_LIMIT);
         return match page::carry_out(&mut sniffer) {
             Answered::Upgraded => Newcomer::Member(sniffer.upgraded()),
             Answered::Page(page) => Newcomer::Page(page),
@@ -80,7 +82,7 @@ impl<'a> Sniffer<'a> {
     fn dialect(&mut self) -> Dialect {
         let mut line = FirstLine::default();
         loop {
-            self.wait_while_held();
+            self.limit_reads_to_hold();
             match self.connected.fill_buf() {
                 Ok([]) => return Dialect::Mcmp,
                 Ok(bytes) => {
@@ -94,6 +96,7 @@ impl<'a> Sniffer<'a> {
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock if self.hold_until.is_some() => self.release(),
                     // Nobody needs to say anything.
                     io::ErrorKind::WouldBlock if self.ahead.bytes.is_empty() => {}
                     _ => {
@@ -105,12 +108,21 @@ impl<'a> Sniffer<'a> {
         }
     }
 
-    fn wait_while_held(&mut self) {
-        if let Some(until) = self.hold_until
-            && !wait_readable(self.connection.stream(), until)
-        {
+    /// Lets the next read wait no longer than the output is held. A timeout for reads and no poll(2):
+    /// most newcomers would pay for one system call more, and for a timer that is exact.
+    fn limit_reads_to_hold(&mut self) {
+        let Some(until) = self.hold_until else { return };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
             self.release();
+        } else {
+            self.limit_reads(left);
         }
+    }
+
+    fn limit_reads(&self, limit: Duration) {
+        // Fails on no connection, a broken one included.
+        let _ = self.connection.stream().set_read_timeout(Some(limit));
     }
 
     /// What was held follows the answer in a frame, and frames come in.
@@ -123,7 +135,9 @@ impl<'a> Sniffer<'a> {
 
     /// Lets the newcomer's output go out as it is.
     fn release(&mut self) {
-        self.hold_until = None;
+        if self.hold_until.take().is_some() {
+            self.limit_reads(SILENCE_LIMIT);
+        }
         self.service.delivery.release(self.outbox, false);
     }
 }
