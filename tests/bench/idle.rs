@@ -63,6 +63,8 @@ pub(crate) struct Held {
     kernel: f64,
     /// Deliveries a second, where one of them talks to all.
     rate: f64,
+    /// The server's processor time for each of them, in µs.
+    delivery_cpu: f64,
     /// Resident memory after that, in kB.
     pub(crate) talked_to: f64,
 }
@@ -89,10 +91,11 @@ pub(crate) fn hold(
         bench.interleave(subjects, Ok, |&mut subject| hold_once(subject, count), |_| Ok(()))?;
     let name = format!("idle, {count}");
     bench.compare(&name, "connects/s", &results, |held: &Held| held.connects);
-    bench.compare(&name, "CPU µs", &results, |held: &Held| held.cpu);
+    bench.compare(&name, "CPU to connect, µs", &results, |held: &Held| held.cpu);
     bench.compare(&name, "resident kB", &results, |held: &Held| held.resident);
     bench.compare(&name, "talked to, kB", &results, |held: &Held| held.talked_to);
     bench.compare(&name, "deliveries/s", &results, |held: &Held| held.rate);
+    bench.compare(&name, "CPU µs a delivery", &results, |held: &Held| held.delivery_cpu);
     Ok(results)
 }
 
@@ -116,7 +119,8 @@ fn hold_once(subject: Subject, count: usize) -> Outcome<Held> {
     generator.settle()?;
     let talked_to = more(running.memory("VmRSS")?, before);
     running.stop()?;
-    Ok(Held { connects, cpu, resident, kernel, rate: talked.rate, talked_to })
+    let (rate, delivery_cpu) = (talked.rate, talked.cpu);
+    Ok(Held { connects, cpu, resident, kernel, rate, delivery_cpu, talked_to })
 }
 
 /// How much memory each of so many idle clients takes, in bytes.
