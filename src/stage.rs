@@ -240,15 +240,15 @@ impl Stage {
         self.limit
     }
 
-    /// Begins the arrival of a file, for all or for one client; what is private is so on disk. Waits
-    /// for two seconds at the most where too many files are open.
+    /// Begins the arrival of a file, for all or for one client; what is private is so on disk. Where
+    /// too many files are open, the slowest share makes place if it is too slow; else it waits, for two
+    /// seconds at the most.
     ///
     /// # Errors
-    /// [`StageError::TooManyOpen`] where they still are; [`StageError::StoreFailed`] where it cannot be written; the log says why.
+    /// [`StageError::TooManyOpen`] where they still are; [`StageError::StoreFailed`] where it cannot be
+    /// written; the log says why.
     pub fn begin(&self, to: Option<Uid>) -> Result<Arrival<'_>, StageError> {
-        let nothing = || None::<()>;
-        let place = self.arriving_places.take(self.patience(), || (), nothing);
-        let place = place.map_err(|_| StageError::TooManyOpen)?;
+        let place = self.arriving_place()?;
         let mode = if to.is_some() { 0o600 } else { 0o666 }; // less the umask
         let made = self.ensure_dir().and_then(|()| {
             loop {

@@ -58,6 +58,11 @@ fn each_error_of_a_header_has_its_words() {
             "control character 0x07 in the header: only printable ASCII is allowed",
         ),
         (
+            E::Control { byte: 0x16 },
+            "control character 0x16 in the header: only printable ASCII is allowed \
+             (TLS begins so; there is none here: http:// and not https://)",
+        ),
+        (
             E::NotAscii { name: quote("X") },
             "the value of X is not ASCII: only ASCII is allowed in a header",
         ),

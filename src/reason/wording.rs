@@ -93,6 +93,11 @@ impl fmt::Display for HeaderError {
             HeaderError::NoValue { name } => {
                 write!(f, "{name} has no value: write the name, a space and the value")
             }
+            // How a connection begins after `https://`.
+            HeaderError::Control { byte: 0x16 } => f.write_str(
+                "control character 0x16 in the header: only printable ASCII is allowed \
+                 (TLS begins so; there is none here: http:// and not https://)",
+            ),
             HeaderError::Control { byte } => {
                 write!(
                     f,

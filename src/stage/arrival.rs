@@ -25,7 +25,7 @@ use std::time::Duration;
 use rustix::fs::{CWD, RenameFlags, XattrFlags, fsetxattr, renameat_with};
 
 use super::ledger::{Discard, Entry, Room};
-use super::open_files::Place;
+use super::open_files::{OpenFile, Place};
 use super::{Stage, StagedFile, WAIT_LIMIT, names};
 use crate::ids::{FileId, Uid};
 use crate::reason::StageError;
@@ -87,12 +87,9 @@ impl Naming {
 pub struct Arrival<'a> {
     stage: &'a Stage,
     number: u64,
-    pub(super) file: Arc<File>,
     len: u64,
     to: Option<Uid>,
     is_staged: bool,
-    /// Dropped last: it is free once the file is closed.
-    _place: Place,
 }
 
 impl<'a> Arrival<'a> {
@@ -103,10 +100,9 @@ impl<'a> Arrival<'a> {
         to: Option<Uid>,
         place: Place,
     ) -> Arrival<'a> {
-        let file = Arc::new(file);
-        let now = Instant::now();
-        stage.shared.ledger.lock().begin_share(number, Arc::clone(&file), now);
-        Arrival { stage, number, file, len: 0, to, is_staged: false, _place: place }
+        let open = OpenFile { file, _place: place };
+        stage.shared.ledger.lock().begin_share(number, open, Instant::now());
+        Arrival { stage, number, len: 0, to, is_staged: false }
     }
 
     /// Writes the next bytes. Waits for room where there is none, for about two seconds: others that
@@ -116,20 +112,23 @@ impl<'a> Arrival<'a> {
     /// [`StageError::ShareTooSlow`] where it has made room for others, [`StageError::Busy`] where there
     /// is no room for it, [`StageError::StoreFailed`] where the disk does not take it.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StageError> {
-        self.reserve(bytes.len() as u64)?;
+        let open = self.reserve(bytes.len() as u64)?;
         self.len += bytes.len() as u64;
         let start = Instant::now();
-        let written = (&*self.file).write_all(bytes);
+        let written = (&open.file).write_all(bytes);
+        // It may be refused from here on, and is to be closed then.
+        drop(open);
         self.stage.shared.ledger.lock().let_go(self.number, start.elapsed());
         written.map_err(|error| self.stage.failed(&error))
     }
 
-    /// Counts the next bytes once there is room; the share is held then until it is let go.
-    fn reserve(&self, bytes: u64) -> Result<(), StageError> {
+    /// Counts the next bytes once there is room, and returns where they are to be written; the share is
+    /// held then until it is let go.
+    fn reserve(&self, bytes: u64) -> Result<Arc<OpenFile>, StageError> {
         let start = Instant::now();
         let mut ledger = self.stage.shared.ledger.lock();
         match ledger.reserve(self.number, bytes, start) {
-            Room::Taken => Ok(()),
+            Room::Taken(open) => Ok(open),
             Room::Refused(reason) => Err(reason),
             room => {
                 ledger.hold(self.number);
@@ -145,7 +144,12 @@ impl<'a> Arrival<'a> {
         }
     }
 
-    fn wait_for_room(&self, room: Room, bytes: u64, start: Instant) -> Result<(), StageError> {
+    fn wait_for_room(
+        &self,
+        room: Room,
+        bytes: u64,
+        start: Instant,
+    ) -> Result<Arc<OpenFile>, StageError> {
         let tick = self.stage.pace.tick();
         // Where the stall timeout is shorter, others are known by then to be too slow.
         let patience = self.stage.pace.time.min(WAIT_LIMIT) + 2 * tick;
@@ -154,9 +158,9 @@ impl<'a> Arrival<'a> {
         loop {
             let waited = start.elapsed();
             match room {
-                Room::Taken => return Ok(()),
+                Room::Taken(open) => return Ok(open),
                 Room::Refused(reason) => return Err(reason),
-                Room::Discard(discards) => self.stage.discard(&discards),
+                Room::Discard(discards) => self.stage.discard(discards),
                 // A tick first: a fetch that is fast ends by itself. Once at least, however late: on a
                 // busy machine the time may be over before this thread runs again.
                 Room::Leaving(lacking)
@@ -200,14 +204,15 @@ impl<'a> Arrival<'a> {
         from: Uid,
     ) -> Result<FileId, StageError> {
         let stage = self.stage;
-        stage.shared.ledger.lock().begin_commit(self.number)?;
+        let open = stage.shared.ledger.lock().begin_commit(self.number)?;
         if stage.keeps {
             // Else the name could be on disk before the bytes when the power fails.
-            self.file.sync_all().map_err(|error| stage.failed(&error))?;
+            open.file.sync_all().map_err(|error| stage.failed(&error))?;
         }
         let staged = Arc::new(StagedFile { extension, name, len: self.len, from, to: self.to });
         let mut naming = stage.naming.lock();
-        let (id, entry) = self.place(&mut naming, staged).map_err(|error| stage.failed(&error))?;
+        let (id, entry) =
+            self.place(&mut naming, &open.file, staged).map_err(|error| stage.failed(&error))?;
         let removals = stage.shared.ledger.lock().commit(self.number, id, entry);
         drop(naming);
         self.is_staged = true;
@@ -218,7 +223,12 @@ impl<'a> Arrival<'a> {
     }
 
     /// Gives the file a File-ID that nothing in the directory has, and the name that goes with it.
-    fn place(&self, naming: &mut Naming, staged: Arc<StagedFile>) -> io::Result<(FileId, Entry)> {
+    fn place(
+        &self,
+        naming: &mut Naming,
+        file: &File,
+        staged: Arc<StagedFile>,
+    ) -> io::Result<(FileId, Entry)> {
         if self.stage.keeps {
             naming.look(&self.stage.dir)?;
         }
@@ -229,7 +239,7 @@ impl<'a> Arrival<'a> {
                 let value = id.to_string();
                 // Where the file system knows no attributes, a file's age has to do.
                 let set = XattrFlags::empty();
-                let _ = fsetxattr(&*self.file, names::FILE_ID_ATTRIBUTE, value.as_bytes(), set);
+                let _ = fsetxattr(file, names::FILE_ID_ATTRIBUTE, value.as_bytes(), set);
             }
             match self.name(id, &mut entry) {
                 Ok(()) => {
@@ -291,23 +301,53 @@ impl Drop for Arrival<'_> {
         let path = self.stage.arriving_path(self.number);
         // Gone already where it was refused, or where the directory was removed.
         let _ = fs::remove_file(path);
-        // Where somebody else has the file open as well, at the moment, its bytes are given back.
-        let _ = self.file.set_len(0);
+        let open = shared.ledger.lock().close_share(self.number);
+        if let Some(open) = open {
+            give_back(open);
+        }
         shared.ledger.lock().end_share(self.number);
         shared.freed.notify_all();
     }
 }
 
 impl Stage {
-    /// Gives back the bytes of shares that were refused. Their own threads have the files open, and
-    /// mostly wait for the next byte: so the files are emptied.
-    fn discard(&self, discards: &[Discard]) {
-        for discard in discards {
-            let _ = fs::remove_file(self.arriving_path(discard.number));
-            // Where that fails, it is when the file is closed that its bytes are given back.
-            if discard.file.set_len(0).is_ok() {
-                self.shared.ledger.lock().end_discard(discard.number);
+    /// Gives back the bytes and the places of shares that were refused; their own threads mostly wait
+    /// for the next byte.
+    fn discard(&self, discards: Vec<Discard>) {
+        for Discard { number, open } in discards {
+            let removed = fs::remove_file(self.arriving_path(number));
+            // Where both fail, it is when its own thread tries again that its bytes are given back.
+            if give_back(open) || removed.is_ok() {
+                self.shared.ledger.lock().end_discard(number);
             }
         }
     }
+
+    /// A place for a file that is to arrive. Waits where there is none, for two seconds at the most:
+    /// others that share finish, or are too slow and make room.
+    pub(super) fn arriving_place(&self) -> Result<Place, StageError> {
+        let until = Instant::now() + self.patience();
+        let nothing = || None::<()>;
+        let mut patience = Duration::ZERO;
+        loop {
+            if let Ok(place) = self.arriving_places.take(patience, || (), nothing) {
+                return Ok(place);
+            }
+            let now = Instant::now();
+            let discard = self.shared.ledger.lock().make_place(now);
+            if discard.is_none() && now >= until {
+                return Err(StageError::TooManyOpen);
+            }
+            self.discard(discard.into_iter().collect());
+            patience = self.pace.tick();
+        }
+    }
+}
+
+/// Closes a file that is removed, and empties it before: where a copy of its descriptor is open at the
+/// moment, in a child process, its bytes are given back all the same. Whether they are for sure.
+fn give_back(open: Arc<OpenFile>) -> bool {
+    let is_empty = open.file.set_len(0).is_ok();
+    drop(open);
+    is_empty
 }

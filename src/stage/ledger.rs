@@ -6,7 +6,6 @@
 //! counted is never less than what is on disk.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -39,18 +38,19 @@ pub(super) struct Removal {
     pub(super) file_name: String,
 }
 
-/// A share that was refused: its bytes are to be given back, and [`Ledger::end_discard`] then.
+/// A share that was refused: its bytes and its place are to be given back, and
+/// [`Ledger::end_discard`] then.
 #[derive(Debug)]
 pub(super) struct Discard {
     pub(super) number: u64,
-    pub(super) file: Arc<File>,
+    pub(super) open: Arc<OpenFile>,
 }
 
 /// Whether there is room for the next bytes of a share.
 #[derive(Debug)]
 pub(super) enum Room {
-    /// There is, and they are counted.
-    Taken,
+    /// There is, they are counted, and are to be written here.
+    Taken(Arc<OpenFile>),
     /// There is none, nor will there be.
     Refused(StageError),
     /// There will be, once these are discarded.
@@ -64,7 +64,9 @@ pub(super) enum Room {
 
 #[derive(Debug)]
 struct Share {
-    file: Arc<File>,
+    /// The file. Others have it for as long as they write to it and the share is held: so one that
+    /// is refused is closed at once, whatever its sharer does.
+    open: Option<Arc<OpenFile>>,
     /// How many bytes are counted for it.
     len: u64,
     /// Where it would be on the clock had it only moved as it has to; never ahead of the clock. It
@@ -84,7 +86,7 @@ impl Share {
     }
 
     fn is_too_slow(&self, pace: Pace, now: Instant) -> bool {
-        !self.is_held && now.saturating_duration_since(self.since) >= pace.time
+        !self.is_held && !self.is_refused && now.saturating_duration_since(self.since) >= pace.time
     }
 }
 
@@ -311,16 +313,17 @@ impl Ledger {
         self.last_share
     }
 
-    pub(super) fn begin_share(&mut self, number: u64, file: Arc<File>, now: Instant) {
-        let share = Share { file, len: 0, since: now, is_held: false, is_refused: false };
+    pub(super) fn begin_share(&mut self, number: u64, open: OpenFile, now: Instant) {
+        let open = Some(Arc::new(open));
+        let share = Share { open, len: 0, since: now, is_held: false, is_refused: false };
         self.shares.insert(number, share);
     }
 
     /// Counts the next bytes of a share, if there is room; the share is held until it is let go.
     pub(super) fn reserve(&mut self, number: u64, bytes: u64, now: Instant) -> Room {
-        if self.shares.get(&number).is_none_or(|share| share.is_refused) {
+        let Some(open) = self.shares.get(&number).and_then(|share| share.open.clone()) else {
             return Room::Refused(StageError::ShareTooSlow);
-        }
+        };
         if self.arriving + bytes > self.limit {
             let lacking = self.arriving + bytes - self.limit;
             return self.make_room_for_share(number, lacking, now);
@@ -338,7 +341,7 @@ impl Ledger {
             share.is_held = true;
             share.advance(bytes, self.pace, now);
         }
-        Room::Taken
+        Room::Taken(open)
     }
 
     fn unless_stopping(&self, room: Room) -> Room {
@@ -376,12 +379,20 @@ impl Ledger {
         Room::Refused(StageError::Busy)
     }
 
+    /// The slowest share makes a place for somebody else's, where it is too slow.
+    pub(super) fn make_place(&mut self, now: Instant) -> Option<Discard> {
+        let slow = self.shares.iter().filter(|(_, share)| share.is_too_slow(self.pace, now));
+        let (&slowest, _) = slow.min_by_key(|(_, share)| share.since)?;
+        self.refuse(slowest)
+    }
+
     fn refuse(&mut self, number: u64) -> Option<Discard> {
         let share = self.shares.get_mut(&number)?;
+        let open = share.open.take()?;
         share.is_refused = true;
         self.arriving -= share.len;
         self.leaving += share.len;
-        Some(Discard { number, file: Arc::clone(&share.file) })
+        Some(Discard { number, open })
     }
 
     /// Notes that the bytes of a refused share are given back.
@@ -407,15 +418,12 @@ impl Ledger {
         }
     }
 
-    /// Keeps a share that is whole from being refused.
-    pub(super) fn begin_commit(&mut self, number: u64) -> Result<(), StageError> {
-        match self.shares.get_mut(&number) {
-            Some(share) if !share.is_refused => {
-                share.is_held = true;
-                Ok(())
-            }
-            _ => Err(StageError::ShareTooSlow),
-        }
+    /// Keeps a share that is whole from being refused, and returns its file.
+    pub(super) fn begin_commit(&mut self, number: u64) -> Result<Arc<OpenFile>, StageError> {
+        let share = self.shares.get_mut(&number).ok_or(StageError::ShareTooSlow)?;
+        let open = share.open.clone().ok_or(StageError::ShareTooSlow)?;
+        share.is_held = true;
+        Ok(open)
     }
 
     /// Stages a file that has its name, and returns what is to make room for it.
@@ -426,6 +434,12 @@ impl Ledger {
         self.staged += entry.staged.len;
         self.files.insert(id, entry);
         self.make_room()
+    }
+
+    /// The file of a share that comes to nothing, unless that was given back already;
+    /// [`Ledger::end_share`] is to follow.
+    pub(super) fn close_share(&mut self, number: u64) -> Option<Arc<OpenFile>> {
+        self.shares.get_mut(&number)?.open.take()
     }
 
     /// Notes that a share has come to nothing, and is gone from the directory.

@@ -19,7 +19,7 @@ pub(super) struct Places {
 #[derive(Debug)]
 pub(super) struct Place(Arc<Places>);
 
-/// An open file in its place. Several fetches may share it.
+/// An open file in its place: one that arrives, or one that is fetched, by several maybe.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     /// Dropped first: a place is free once the file is closed.

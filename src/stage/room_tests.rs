@@ -33,6 +33,11 @@ fn share(stage: &Stage, len: usize) -> Result<FileId, StageError> {
     commit(arrival)
 }
 
+fn open_file() -> OpenFile {
+    let place = Places::new(1).take(Duration::ZERO, || (), || None::<()>).unwrap();
+    OpenFile { file: tempfile::tempfile().unwrap(), _place: place }
+}
+
 /// How many bytes the files in the stage's directory have.
 fn on_disk(stage: &Stage) -> u64 {
     let entries = fs::read_dir(&stage.dir).unwrap();
@@ -83,14 +88,50 @@ fn a_share_that_stands_still_makes_room_for_others() {
     let mut still = stage.begin(None).unwrap();
     still.write(b"123456").unwrap();
     let start = Instant::now();
+    // As in a child process that has a copy.
+    let copy = File::open(stage.arriving_path(1)).unwrap();
     assert_eq!(share(&stage, 10), Ok(FileId(1)));
     assert!(start.elapsed() >= SHORT, "refused before its time: {:?}", start.elapsed());
     // Its bytes were given back before its own thread has noticed.
     assert_eq!((total(&stage), on_disk(&stage)), (10, 10));
-    assert_eq!(still.file.metadata().unwrap().len(), 0);
+    assert_eq!(copy.metadata().unwrap().len(), 0);
     assert_eq!(still.write(b"7"), Err(StageError::ShareTooSlow));
     assert_eq!(commit(still), Err(StageError::ShareTooSlow));
     assert_eq!((total(&stage), on_disk(&stage)), (10, 10));
+}
+
+#[test]
+fn a_share_that_stands_still_makes_place_for_others() {
+    let mut stage = stage(100, SHORT);
+    stage.limit_open_files(4);
+    let start = Instant::now();
+    let mut still = stage.begin(None).unwrap();
+    still.write(b"1").unwrap();
+    let mut moving = stage.begin(None).unwrap();
+    thread::scope(|scope| {
+        let third = scope.spawn(|| share(&stage, 5));
+        while !third.is_finished() {
+            moving.write(b"1").unwrap();
+            thread::sleep(SHORT / 20);
+        }
+        assert_eq!(third.join().unwrap(), Ok(FileId(1)));
+    });
+    assert!(start.elapsed() >= SHORT, "refused before its time: {:?}", start.elapsed());
+    // Its place and its bytes were given back before its own thread has noticed.
+    assert_eq!(total(&stage), on_disk(&stage));
+    assert_eq!(still.write(b"2"), Err(StageError::ShareTooSlow));
+    assert_eq!(commit(moving), Ok(FileId(2)));
+}
+
+#[test]
+fn a_share_is_refused_where_all_places_are_taken_and_nobody_is_too_slow() {
+    let mut stage = stage(100, LONG);
+    stage.limit_open_files(2);
+    let mut only = stage.begin(None).unwrap();
+    assert_eq!(stage.begin(None).unwrap_err(), StageError::TooManyOpen);
+    only.write(b"1").unwrap();
+    assert_eq!(commit(only), Ok(FileId(1)));
+    assert_eq!(share(&stage, 5), Ok(FileId(2)));
 }
 
 #[test]
@@ -281,13 +322,12 @@ fn a_share_is_slow_by_what_it_moves_in_a_stall_timeout() {
     let at = |seconds| start + Duration::from_secs(seconds);
     for (name, steps, asked, is_slow) in cases {
         let mut ledger = Ledger::new(1000, pace);
-        let file = || Arc::new(tempfile::tempfile().unwrap());
-        ledger.begin_share(1, file(), start);
+        ledger.begin_share(1, open_file(), start);
         for &(second, bytes) in steps {
-            assert!(matches!(ledger.reserve(1, bytes, at(second)), Room::Taken), "{name}");
+            assert!(matches!(ledger.reserve(1, bytes, at(second)), Room::Taken(_)), "{name}");
             ledger.let_go(1, Duration::ZERO);
         }
-        ledger.begin_share(2, file(), at(asked));
+        ledger.begin_share(2, open_file(), at(asked));
         let room = ledger.reserve(2, 1000, at(asked));
         assert_eq!(matches!(room, Room::Discard(_)), is_slow, "{name}: {room:?}");
     }
@@ -296,14 +336,14 @@ fn a_share_is_slow_by_what_it_moves_in_a_stall_timeout() {
 #[test]
 fn shares_are_refused_only_where_that_makes_enough_room() {
     let mut ledger = Ledger::new(100, Pace { bytes: 1, time: SHORT });
-    let (start, file) = (Instant::now(), || Arc::new(tempfile::tempfile().unwrap()));
+    let start = Instant::now();
     for (number, len) in [(1, 10), (2, 10), (3, 80)] {
         let since = if number == 3 { start + SHORT } else { start };
-        ledger.begin_share(number, file(), since);
-        assert!(matches!(ledger.reserve(number, len, since), Room::Taken));
+        ledger.begin_share(number, open_file(), since);
+        assert!(matches!(ledger.reserve(number, len, since), Room::Taken(_)));
         ledger.let_go(number, Duration::ZERO);
     }
-    ledger.begin_share(4, file(), start + SHORT);
+    ledger.begin_share(4, open_file(), start + SHORT);
     assert!(matches!(ledger.reserve(4, 21, start + SHORT), Room::Crowded));
     let Room::Discard(discards) = ledger.reserve(4, 10, start + SHORT) else { panic!("no room") };
     assert_eq!(discards.len(), 1);

@@ -15,9 +15,14 @@ use crate::common::{Server, multichatd};
 
 /// A server that is started by a shell, behind what that is told to do first.
 fn started_behind(first: &str) -> Server {
+    started_with(first, &[])
+}
+
+/// The same with options.
+fn started_with(first: &str, options: &[&str]) -> Server {
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("{first} && exec \"$@\""), "sh"]);
-    shell.arg(multichatd(&[]).get_program()).env_remove("RUST_LOG");
+    shell.arg(multichatd(&[]).get_program()).args(options).env_remove("RUST_LOG");
     Server::started_by(shell)
 }
 

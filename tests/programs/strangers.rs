@@ -99,8 +99,8 @@ const FATAL: [(&str, &[u8], &str); 8] = [
     (
         "TLS",
         CLIENT_HELLO,
-        "control character 0x16 in the header: only printable ASCII is allowed; \
-         the connection is closed",
+        "control character 0x16 in the header: only printable ASCII is allowed \
+         (TLS begins so; there is none here: http:// and not https://); the connection is closed",
     ),
     (
         "SSH",

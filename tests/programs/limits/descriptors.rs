@@ -1,12 +1,15 @@
 //! Descriptors: too few for all clients, then none at all.
 
-use super::{errors, said, started_behind};
+use super::{errors, said, started_behind, started_with};
 use crate::common::{Peer, ServerMessage, message, pattern};
 
 const CANNOT_STORE: &str = "the server could not store the file; nothing was relayed";
 
 const TOO_MANY_OPEN: &str =
     "too many files are being shared and fetched at the moment; try again later";
+
+const TOO_SLOW: &str = "the file came too slowly, and made room for others that were shared at \
+                        the same time; share it again";
 
 /// Sends a share but for its end, which holds a descriptor of the server.
 fn begin_share(peer: &mut Peer) {
@@ -100,6 +103,37 @@ fn with_no_descriptor_left_clients_chat_on_and_newcomers_wait() {
     assert_eq!(said(&log, "files can be stored again"), 1, "{log:#?}");
     assert_eq!(said(&log, "cannot be read"), 1, "{log:#?}");
     assert_eq!(errors(&log), 3, "{log:#?}");
+}
+
+#[test]
+fn shares_that_stand_still_hold_no_place_for_ever() {
+    // Many more than there are places, each short of its end: the first ones to be too slow.
+    let server = started_with("ulimit -n 40", &["--stall-timeout", "1"]);
+    let mut sharers: Vec<_> = (0..20).map(|_| server.join()).collect();
+    sharers.iter_mut().for_each(begin_share);
+    // Each waits for a place for at most a second, and gets one before: then another has made room.
+    let mut other = server.join();
+    let mut ids = Vec::new();
+    while ids.len() < 8 {
+        let answer = other.share("bin", "whole");
+        if answer.field("Status") == "Ok" {
+            ids.push(answer.number("File-ID"));
+        } else {
+            assert_eq!(answer.reason(), TOO_MANY_OPEN);
+        }
+    }
+    for id in ids {
+        assert_eq!(other.fetch(id).ok().text(), "whole");
+    }
+    for sharer in &mut sharers {
+        sharer.send("whole");
+        let answer = sharer.response();
+        let reasons = [TOO_MANY_OPEN, TOO_SLOW];
+        assert!(answer.field("Status") == "Ok" || reasons.contains(&answer.reason()), "{answer:?}");
+        assert_eq!(sharer.fetch(1).ok().text(), "whole");
+    }
+    let log = server.stop();
+    assert_eq!(errors(&log), 0, "{log:#?}");
 }
 
 /// Has a client fetch a file, which its kernel does not take whole, and that is not read.
