@@ -38,7 +38,7 @@ impl Printing {
             }
             Piece::News(notice) => line::notice(&notice, self.style),
             Piece::Notice(text) | Piece::Text(text) | Piece::Progress(text) => {
-                line::wrapped(&text, self.style)
+                line::wrapped(text, self.style)
             }
             Piece::NotShown(lines) => not_shown(lines),
         }

@@ -46,7 +46,7 @@ pub(crate) fn notice(notice: &Notice, style: Style) -> String {
         News::Nickname(nickname) => format!("is now {}", TerminalSafe(nickname)),
         News::Left(cause) => format!("left: {}", TerminalSafe(cause)),
     };
-    dimmed(&wrapped(&format!("{time}* {client} {news}"), style), style)
+    dimmed(&wrapped(format!("{time}* {client} {news}"), style), style)
 }
 
 /// Rows that are not to draw the eye.
@@ -90,19 +90,18 @@ fn line(relay: &Relay, age: Age, style: Style, own: Option<&str>) -> String {
             let _ = write!(line, " shared file {id}{name} ({kind}, {} bytes)", relay.len);
         }
     }
-    let line = wrapped(&line, style);
+    let line = wrapped(line, style);
     if style.has_bell && concerns_reader { format!("\x07{line}") } else { line }
 }
 
 /// The lines of a text, and whether `own` is named in it.
 fn text_lines(text: &str, style: Style, own: Option<&str>) -> (String, bool) {
     let (text, cut_len) = if style.columns.is_some() { cut(text) } else { (text, 0) };
+    // What ends with a line's end has no further line.
+    let text = text.strip_suffix('\n').unwrap_or(text);
     let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
     let mut shown = lines.next().map(|line| TerminalSafe(line).to_string()).unwrap_or_default();
-    let mut further: Vec<&str> = lines.collect();
-    // What ends with a line's end has no further line.
-    further.pop_if(|last| last.is_empty());
-    for line in further {
+    for line in lines {
         let _ = write!(shown, "\n{INDENT}{}", TerminalSafe(line));
     }
     let (mut shown, is_named) = match own {
@@ -161,9 +160,9 @@ fn marked(text: &str, style: Style) -> String {
 }
 
 /// Lines that are wrapped at words, where the terminal's width is known.
-pub(crate) fn wrapped(lines: &str, style: Style) -> String {
+pub(crate) fn wrapped(lines: String, style: Style) -> String {
     let Some(columns) = style.columns.filter(|columns| *columns >= LEAST_COLUMNS) else {
-        return lines.to_string();
+        return lines;
     };
     let options =
         Options::new(columns).subsequent_indent(INDENT).word_splitter(WordSplitter::NoHyphenation);
