@@ -71,7 +71,7 @@ show() {
 
 # Waits until FILE holds PATTERN: the listener has got it. Not for ever.
 arrived() {
-    until=$(($(date +%s) + 10))
+    until=$(($(date +%s) + 60))
     until grep -q -e "$2" "$1"; do
         [ "$(date +%s)" -lt "$until" ] || return 1
     done
@@ -121,6 +121,7 @@ uid_of() {
 : >"$dir/ann"
 : >"$dir/tom"
 mkfifo "$dir/ann.in" "$dir/tom.in"
+_mcmp_resolve || fail 'a netcat is needed'
 listen ann &
 anns=$!
 exec 3>"$dir/ann.in"

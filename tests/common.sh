@@ -52,10 +52,10 @@ one_client() {
 wait_for() {
     wait_name=$1 wait_what=$2
     shift 2
-    until=$(($(date +%s) + 10))
+    until=$(($(date +%s) + 60))
     until "$@"; do
         if [ "$(date +%s)" -ge "$until" ]; then
-            check "$wait_name" "$wait_what" 'nothing within 10 seconds'
+            check "$wait_name" "$wait_what" 'nothing within a minute'
             return 1
         fi
         # For the sake of those who are waited for.

@@ -12,7 +12,7 @@ bye='Message-Type bye\nMessage-ID 2\n\n'
 
 # The first line of the response to a query, sent with a netcat that is to end by itself.
 status_of() {
-    timeout 10 "$@" 2>&1 | tr -d '\r' | head -n 1
+    timeout 60 "$@" 2>&1 | tr -d '\r' | head -n 1
 }
 
 # readme NAME SENDER…: one message, its response, and the end; as the README shows it.
@@ -101,10 +101,10 @@ files() {
                 "$(wc -c <"$dir/data.tar.gz")"
             cat "$dir/data.tar.gz"
             printf 'Message-Type bye\nMessage-ID 2\n\n'
-        } | timeout 10 "$@" | tr -d '\r' | sed -n 's/^File-ID //p'
+        } | timeout 60 "$@" | tr -d '\r' | sed -n 's/^File-ID //p'
     )
     printf 'Message-Type fetch\nMessage-ID 1\nContent-Length %d\n\n%sMessage-Type bye\nMessage-ID 2\n\n' \
-        "${#shared}" "$shared" | timeout 10 "$@" | sed '1,/^\r$/d' >"$dir/fetched"
+        "${#shared}" "$shared" | timeout 60 "$@" | sed '1,/^\r$/d' >"$dir/fetched"
     cmp "$dir/data.tar.gz" "$dir/fetched"
     check "$case_name, share and fetch" 0 $?
 }

@@ -113,7 +113,7 @@ complete_in_zsh() {
     mkdir -p "$dir/zsh"
     cp "$dir/$1.zsh" "$dir/zsh/_$1"
     # shellcheck disable=SC2016
-    timeout 20 zsh -f -c '
+    timeout 60 zsh -f -c '
         zmodload zsh/zpty
         zpty z "HOME=$1 TERM=dumb zsh -f -i"
         zpty -w z "PS1=; unsetopt zle_bracketed_paste 2>/dev/null; fpath=($1/zsh \$fpath); autoload -U compinit; compinit -u -D; echo REA\"\"DY"

@@ -198,7 +198,7 @@ recipes() {
     (cd "$dir/work" && sh -c "$(sed -n 's/.*`\(printf .*>message\)`.*/\1/p' "$dir/README.md")")
     open_room "README, $1"
     check "README, $1: sends and ends" 'Status Ok' \
-        "$(cd "$dir/work" && timeout 10 sh -c "$(cell "$1" 3)" 2>&1 | tr -d '\r' | head -n 1)"
+        "$(cd "$dir/work" && timeout "$limit" sh -c "$(cell "$1" 3)" 2>&1 | tr -d '\r' | head -n 1)"
     (cd "$dir/work" && exec setsid sh -c "$(cell "$1" 4)") </dev/null >"$dir/heard" 2>/dev/null &
     listener=$!
     wait_for "README, $1" 'what it hears' heard_by "$dir/heard"
@@ -217,7 +217,7 @@ recipes socat socat
 # there is.
 demo() {
     have "README: make demo, $1" "${1%% *}" || return
-    MULTICHATD=$multichatd MCMP_NETCAT=$1 timeout "$limit" \
+    MULTICHATD=$multichatd MCMP_NETCAT=$1 timeout "$((limit * 3))" \
         "$root/scripts/demo.sh" >"$dir/demo" 2>"$dir/demo.err"
     check "README: make demo ends, $1" 0 $?
     check "README: make demo, $1: a kick" 1 \

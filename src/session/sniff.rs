@@ -13,7 +13,7 @@ use super::frames::Frames;
 use super::input::{Ahead, Connected, Input, SILENCE_LIMIT};
 use super::page::{self, Answered};
 use crate::delivery::outbox::Outbox;
-use crate::delivery::socket::Connection;
+use crate::delivery::socket::{Connection, wait_readable};
 use crate::service::Service;
 use crate::sync::Instant;
 use crate::web::http::{Dialect, FirstLine};
@@ -113,10 +113,11 @@ impl<'a> Sniffer<'a> {
     fn limit_reads_to_hold(&mut self) {
         let Some(until) = self.hold_until else { return };
         let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            self.release();
-        } else {
+        if !left.is_zero() {
             self.limit_reads(left);
+        } else if !wait_readable(self.connection.stream(), until) {
+            // What had come by then is looked at, also after a time in which the server did not run.
+            self.release();
         }
     }
 

@@ -316,10 +316,8 @@ impl Stage {
     fn discard(&self, discards: Vec<Discard>) {
         for Discard { number, open } in discards {
             let removed = fs::remove_file(self.arriving_path(number));
-            // Where both fail, it is when its own thread tries again that its bytes are given back.
-            if give_back(open) || removed.is_ok() {
-                self.shared.ledger.lock().end_discard(number);
-            }
+            let is_given_back = give_back(open) || removed.is_ok();
+            self.shared.ledger.lock().end_discard(number, is_given_back);
         }
     }
 
@@ -328,18 +326,20 @@ impl Stage {
     pub(super) fn arriving_place(&self) -> Result<Place, StageError> {
         let until = Instant::now() + self.patience();
         let nothing = || None::<()>;
-        let mut patience = Duration::ZERO;
+        let (mut left, mut is_last) = (Duration::ZERO, false);
         loop {
-            if let Ok(place) = self.arriving_places.take(patience, || (), nothing) {
+            let wait = left.min(self.pace.tick());
+            if let Ok(place) = self.arriving_places.take(wait, || (), nothing) {
                 return Ok(place);
             }
-            let now = Instant::now();
-            let discard = self.shared.ledger.lock().make_place(now);
-            if discard.is_none() && now >= until {
+            if is_last {
                 return Err(StageError::TooManyOpen);
             }
+            let now = Instant::now();
+            left = until.saturating_duration_since(now);
+            is_last = left.is_zero();
+            let discard = self.shared.ledger.lock().make_place(now);
             self.discard(discard.into_iter().collect());
-            patience = self.pace.tick();
         }
     }
 }

@@ -74,7 +74,19 @@ struct Share {
     since: Instant,
     /// It waits for room, or for the disk: its sharer cannot be blamed.
     is_held: bool,
-    is_refused: bool,
+    fate: Fate,
+}
+
+/// What has become of a share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It arrives, is whole, or comes to nothing by itself: its bytes count as arriving.
+    Arriving,
+    /// It was refused, and its bytes are being given back: until then they count as leaving.
+    /// `is_over`: its own thread has done with it meanwhile.
+    Refused { is_over: bool },
+    /// They have been given back; where that has failed, its own thread tries again.
+    Discarded,
 }
 
 impl Share {
@@ -86,7 +98,9 @@ impl Share {
     }
 
     fn is_too_slow(&self, pace: Pace, now: Instant) -> bool {
-        !self.is_held && !self.is_refused && now.saturating_duration_since(self.since) >= pace.time
+        !self.is_held
+            && self.open.is_some()
+            && now.saturating_duration_since(self.since) >= pace.time
     }
 }
 
@@ -315,7 +329,7 @@ impl Ledger {
 
     pub(super) fn begin_share(&mut self, number: u64, open: OpenFile, now: Instant) {
         let open = Some(Arc::new(open));
-        let share = Share { open, len: 0, since: now, is_held: false, is_refused: false };
+        let share = Share { open, len: 0, since: now, is_held: false, fate: Fate::Arriving };
         self.shares.insert(number, share);
     }
 
@@ -353,7 +367,8 @@ impl Ledger {
         let others = || {
             self.shares
                 .iter()
-                .filter(|(other, share)| **other != number && share.len > 0 && !share.is_refused)
+                .filter(|(other, share)| **other != number && share.fate == Fate::Arriving)
+                .filter(|(_, share)| share.len > 0)
         };
         let mut slow: Vec<_> =
             others().filter(|(_, share)| share.is_too_slow(self.pace, now)).collect();
@@ -371,7 +386,7 @@ impl Ledger {
         if found >= lacking {
             return Room::Discard(chosen.iter().filter_map(|&other| self.refuse(other)).collect());
         }
-        // One that is not held goes on, and so ends or becomes too slow; where all are held, one
+        // One that is not held goes on, and so ends or becomes too slow, or is at its end; where all are held, one
         // has to make room for the others: this one.
         if others().any(|(_, share)| !share.is_held) {
             return self.unless_stopping(Room::Crowded);
@@ -389,16 +404,23 @@ impl Ledger {
     fn refuse(&mut self, number: u64) -> Option<Discard> {
         let share = self.shares.get_mut(&number)?;
         let open = share.open.take()?;
-        share.is_refused = true;
+        share.fate = Fate::Refused { is_over: false };
         self.arriving -= share.len;
         self.leaving += share.len;
         Some(Discard { number, open })
     }
 
-    /// Notes that the bytes of a refused share are given back.
-    pub(super) fn end_discard(&mut self, number: u64) {
-        if let Some(share) = self.shares.get_mut(&number) {
+    /// Notes that a refused share is closed, and whether its bytes are given back; they are counted
+    /// for as long as its own thread can still see to that.
+    pub(super) fn end_discard(&mut self, number: u64, is_given_back: bool) {
+        let Some(share) = self.shares.get_mut(&number) else { return };
+        let is_over = share.fate == Fate::Refused { is_over: true };
+        share.fate = Fate::Discarded;
+        if is_given_back {
             self.leaving -= std::mem::take(&mut share.len);
+        }
+        if is_over {
+            self.end_share(number);
         }
     }
 
@@ -442,11 +464,15 @@ impl Ledger {
         self.shares.get_mut(&number)?.open.take()
     }
 
-    /// Notes that a share has come to nothing, and is gone from the directory.
+    /// Notes that a share has come to nothing, and is gone from the directory. One that was refused is
+    /// counted until [`Ledger::end_discard`].
     pub(super) fn end_share(&mut self, number: u64) {
-        if let Some(share) = self.shares.remove(&number) {
-            let counted = if share.is_refused { &mut self.leaving } else { &mut self.arriving };
-            *counted -= share.len;
+        let Some(share) = self.shares.get_mut(&number) else { return };
+        match &mut share.fate {
+            Fate::Refused { is_over } => return *is_over = true,
+            Fate::Arriving => self.arriving -= share.len,
+            Fate::Discarded => self.leaving -= share.len,
         }
+        self.shares.remove(&number);
     }
 }

@@ -359,6 +359,52 @@ fn shares_are_refused_only_where_that_makes_enough_room() {
     });
     assert!(ledger.commit(3, FileId(1), Entry { staged, stored_as: None }).is_empty());
     assert_eq!(ledger.total(), 100);
-    ledger.end_discard(discards[0].number);
+    ledger.end_discard(discards[0].number, true);
     assert_eq!(ledger.total(), 90);
+}
+
+#[test]
+fn what_is_counted_is_never_less_than_what_is_on_disk_whoever_is_first_to_have_done() {
+    let mut ledger = Ledger::new(100, Pace { bytes: 1, time: SHORT });
+    let start = Instant::now();
+    let later = start + SHORT;
+    for number in 1..=3 {
+        ledger.begin_share(
+            number,
+            open_file(),
+            start + SHORT / 10 * u32::try_from(number).unwrap(),
+        );
+        assert!(matches!(ledger.reserve(number, 30, start), Room::Taken(_)));
+        ledger.let_go(number, Duration::ZERO);
+    }
+    // The slowest comes to nothing by itself, and is being closed: it is neither refused nor waited
+    // for without a pause, and another one makes place.
+    let closing = ledger.close_share(1);
+    ledger.begin_share(4, open_file(), later);
+    assert!(matches!(ledger.reserve(4, 80, later + SHORT), Room::Crowded));
+    let discard = ledger.make_place(later + SHORT).unwrap();
+    assert_eq!((discard.number, ledger.total()), (2, 90));
+    // Its own thread has done with it before its bytes are given back.
+    ledger.end_share(2);
+    assert_eq!(ledger.total(), 90);
+    drop(discard);
+    ledger.end_discard(2, true);
+    assert_eq!(ledger.total(), 60);
+    drop(closing);
+    ledger.end_share(1);
+    assert_eq!(ledger.total(), 30);
+    // And the other way round, also where they could not be given back at once.
+    for (number, is_given_back, left) in [(3, true, 0), (5, false, 30)] {
+        if number == 5 {
+            ledger.begin_share(5, open_file(), start);
+            assert!(matches!(ledger.reserve(5, 30, start), Room::Taken(_)));
+            ledger.let_go(5, Duration::ZERO);
+        }
+        let discard = ledger.make_place(later + SHORT).unwrap();
+        assert_eq!(discard.number, number);
+        ledger.end_discard(number, is_given_back);
+        assert_eq!(ledger.total(), left);
+        ledger.end_share(number);
+        assert_eq!(ledger.total(), 0);
+    }
 }

@@ -114,6 +114,20 @@ impl Server {
         self.process.signal(signal);
     }
 
+    /// Stops it, and waits until none of its threads runs; SIGCONT lets it go on.
+    #[track_caller]
+    pub(crate) fn suspend(&self) {
+        self.signal(Signal::STOP);
+        self.wait_until("all threads are stopped", || {
+            let path = format!("/proc/{}/task", self.process.id());
+            fs::read_dir(path).expect("list the server's threads").all(|task| {
+                let stat = fs::read_to_string(task.expect("a thread").path().join("stat"));
+                // One that has ended meanwhile does not run.
+                stat.is_err() || stat.is_ok_and(|stat| stat.contains(") T "))
+            })
+        });
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {

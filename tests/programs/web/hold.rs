@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use super::{Web, get, pause, upgrade};
 use crate::common::{Peer, Server, chat};
 
@@ -82,6 +84,29 @@ fn a_silent_client_gets_its_first_relays_after_half_a_second_none_lost() {
     talker.say("more").ok();
     assert_eq!(silent.relay().text(), "more");
     assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_request_that_came_while_the_server_did_not_run_is_answered_all_the_same() {
+    // A machine that was suspended, say: the hold is over, and what came meanwhile is looked at first.
+    let server = Server::start();
+    let mut talker = server.join();
+    for uid in 2..20 {
+        let begun = Instant::now();
+        let mut web = Web::connect(server.address);
+        wait_until_here(&mut talker, uid);
+        talker.say("held").ok();
+        server.suspend();
+        let was_held = begun.elapsed() < Duration::from_millis(400);
+        web.send(format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", server.address));
+        pause(Duration::from_millis(600));
+        server.signal(Signal::CONT);
+        if was_held {
+            assert_eq!(web.answer().status, 200);
+            return;
+        }
+    }
+    panic!("this machine is too slow to be asked");
 }
 
 #[test]
