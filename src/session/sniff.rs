@@ -108,8 +108,8 @@ impl<'a> Sniffer<'a> {
         }
     }
 
-    /// Lets the next read wait no longer than the output is held. A timeout for reads and no poll(2):
-    /// most newcomers would pay for one system call more, and for a timer that is exact.
+    /// Lets the next read wait no longer than the output is held. A timeout for reads and no poll(2)
+    /// before each: that would be one more wait to be set up, with a timer of its own.
     fn limit_reads_to_hold(&mut self) {
         let Some(until) = self.hold_until else { return };
         let left = until.saturating_duration_since(Instant::now());
