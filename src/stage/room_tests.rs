@@ -369,12 +369,9 @@ fn what_is_counted_is_never_less_than_what_is_on_disk_whoever_is_first_to_have_d
     let start = Instant::now();
     let later = start + SHORT;
     for number in 1..=3 {
-        ledger.begin_share(
-            number,
-            open_file(),
-            start + SHORT / 10 * u32::try_from(number).unwrap(),
-        );
-        assert!(matches!(ledger.reserve(number, 30, start), Room::Taken(_)));
+        let since = start + Duration::from_millis(number);
+        ledger.begin_share(number, open_file(), since);
+        assert!(matches!(ledger.reserve(number, 30, since), Room::Taken(_)));
         ledger.let_go(number, Duration::ZERO);
     }
     // The slowest comes to nothing by itself, and is being closed: it is neither refused nor waited
