@@ -241,7 +241,7 @@ impl Stage {
     }
 
     /// Begins the arrival of a file, for all or for one client; what is private is so on disk. Where
-    /// too many files are open, the slowest share makes place if it is too slow; else it waits, for two
+    /// too many files are open, the slowest share gives up its place if it is too slow; else this one waits, for two
     /// seconds at the most.
     ///
     /// # Errors

@@ -60,7 +60,7 @@ fn each_error_of_a_header_has_its_words() {
         (
             E::Control { byte: 0x16 },
             "control character 0x16 in the header: only printable ASCII is allowed \
-             (TLS begins so; there is none here: http:// and not https://)",
+             (TLS begins like that, and is not spoken here: use http://, not https://)",
         ),
         (
             E::NotAscii { name: quote("X") },

@@ -96,7 +96,7 @@ impl fmt::Display for HeaderError {
             // How a connection begins after `https://`.
             HeaderError::Control { byte: 0x16 } => f.write_str(
                 "control character 0x16 in the header: only printable ASCII is allowed \
-                 (TLS begins so; there is none here: http:// and not https://)",
+                 (TLS begins like that, and is not spoken here: use http://, not https://)",
             ),
             HeaderError::Control { byte } => {
                 write!(

@@ -344,8 +344,8 @@ impl Stage {
     }
 }
 
-/// Closes a file that is removed, and empties it before: where a copy of its descriptor is open at the
-/// moment, in a child process, its bytes are given back all the same. Whether they are for sure.
+/// Closes a file that is removed, and empties it before: so its bytes are given back even where a child
+/// process has a copy of its descriptor at the moment. Whether it could be emptied.
 fn give_back(open: Arc<OpenFile>) -> bool {
     let is_empty = open.file.set_len(0).is_ok();
     drop(open);

@@ -386,15 +386,15 @@ impl Ledger {
         if found >= lacking {
             return Room::Discard(chosen.iter().filter_map(|&other| self.refuse(other)).collect());
         }
-        // One that is not held goes on, and so ends or becomes too slow, or is at its end; where all are held, one
-        // has to make room for the others: this one.
+        // One that is not held goes on, and so ends or becomes too slow, or is at its end. Where all are
+        // held, one has to make room for the others: this one.
         if others().any(|(_, share)| !share.is_held) {
             return self.unless_stopping(Room::Crowded);
         }
         Room::Refused(StageError::Busy)
     }
 
-    /// The slowest share makes a place for somebody else's, where it is too slow.
+    /// The slowest share gives up its place for somebody else's, where it is too slow.
     pub(super) fn make_place(&mut self, now: Instant) -> Option<Discard> {
         let slow = self.shares.iter().filter(|(_, share)| share.is_too_slow(self.pace, now));
         let (&slowest, _) = slow.min_by_key(|(_, share)| share.since)?;
@@ -468,8 +468,11 @@ impl Ledger {
     /// counted until [`Ledger::end_discard`].
     pub(super) fn end_share(&mut self, number: u64) {
         let Some(share) = self.shares.get_mut(&number) else { return };
-        match &mut share.fate {
-            Fate::Refused { is_over } => return *is_over = true,
+        match share.fate {
+            Fate::Refused { .. } => {
+                share.fate = Fate::Refused { is_over: true };
+                return;
+            }
             Fate::Arriving => self.arriving -= share.len,
             Fate::Discarded => self.leaving -= share.len,
         }

@@ -552,7 +552,7 @@ function beReady() {
   for (const message of early) show(message);
   showState();
   showUnsent();
-  showWhom();
+  showReceiver();
 }
 
 function forgetConnection() {
@@ -682,7 +682,7 @@ function sendNickname(nickname) {
       room.nickname = response.text().trim();
       remember('nickname', room.nickname);
       if (room.uid !== undefined) meet(room.uid, room.nickname);
-      showWhom();
+      showReceiver();
     } else {
       room.nickname = nickname === room.nickname ? '' : room.nickname;
       askToJoin(response.text().trim(), nickname);
@@ -900,7 +900,7 @@ function makeArticle(entry) {
   if (entry.uid === 0) article.classList.add('operator');
   const head = element('div', 'head');
   head.append(...nameOf(entry.uid, entry.nickname), ' ');
-  if (entry.to !== undefined) head.append(element('span', 'alone', toWhom(entry)), ' ');
+  if (entry.to !== undefined) head.append(element('span', 'alone', receiverOf(entry)), ' ');
   const time = element('time', 'muted', shownTime(entry.time));
   time.dateTime = new Date(entry.time).toISOString();
   time.title = fullTime.format(entry.time);
@@ -934,7 +934,7 @@ function makeArticle(entry) {
   return article;
 }
 
-function toWhom(entry) {
+function receiverOf(entry) {
   if (entry.to === room.uid && !entry.isOwn) return WORDS.toYou;
   return WORDS.toOne(plainName(entry.to, people.get(entry.to)?.nickname));
 }
@@ -1392,11 +1392,11 @@ function showItem(item, list) {
 }
 
 function stateOf(item) {
-  const whom = item.to === undefined ? '' : `${WORDS.forOne(item.toName)}. `;
-  if (item.state === SENDING) return whom + (item.file ? shownSize(item.file.size) : WORDS.sending);
-  if (item.state === UNCONFIRMED) return whom + WORDS.unconfirmed;
-  if (item.state === OFFLINE) return whom + WORDS.offline;
-  return item.state === PRIVATE_LOST ? WORDS.privateLost(item.toName) : whom + WORDS.refused(item.reason);
+  const receiver = item.to === undefined ? '' : `${WORDS.forOne(item.toName)}. `;
+  if (item.state === SENDING) return receiver + (item.file ? shownSize(item.file.size) : WORDS.sending);
+  if (item.state === UNCONFIRMED) return receiver + WORDS.unconfirmed;
+  if (item.state === OFFLINE) return receiver + WORDS.offline;
+  return item.state === PRIVATE_LOST ? WORDS.privateLost(item.toName) : receiver + WORDS.refused(item.reason);
 }
 
 function showProgress(item) {
@@ -1530,7 +1530,7 @@ function part(uid) {
 function showCount() {
   $('count').textContent = String(people.size);
   $('people-count').textContent = String(people.size);
-  showWhom();
+  showReceiver();
 }
 
 /** Talks to one alone, or to all (null). What was begun for one alone stays with that one. */
@@ -1546,7 +1546,7 @@ function talkTo(uid, nickname = '') {
   talk.name = uid === null ? '' : plainName(uid, nickname);
   if (box.value === '' && drafts.has(talk.uid)) box.value = drafts.get(talk.uid).text;
   drafts.delete(talk.uid);
-  showWhom();
+  showReceiver();
   fitBox();
 }
 
@@ -1563,14 +1563,14 @@ function loseDrafts() {
 }
 
 /** Shows unmistakably who will read what is said. */
-function showWhom() {
+function showReceiver() {
   const isPrivate = talk.uid !== undefined;
   const known = people.get(talk.uid);
   if (known) talk.name = plainName(known.uid, known.nickname);
   const isGone = isPrivate && room.isReady && !known;
   document.body.classList.toggle('to-one', isPrivate);
   $('back').hidden = !isPrivate;
-  setText($('whom'), !isPrivate ? WORDS.toAll : isGone ? WORDS.onlyOneGone(talk.name) : WORDS.onlyOne(talk.name));
+  setText($('receiver'), !isPrivate ? WORDS.toAll : isGone ? WORDS.onlyOneGone(talk.name) : WORDS.onlyOne(talk.name));
   $('message').placeholder = isPrivate ? WORDS.placeholderOne(talk.name) : WORDS.placeholderAll;
   if (talk.pressed === known) return;
   talk.pressed?.press?.setAttribute('aria-pressed', 'false');
@@ -1892,7 +1892,7 @@ function start() {
   showTitle();
   showSound();
   showState();
-  showWhom();
+  showReceiver();
   showLimits();
   if (!('WebSocket' in window)) {
     document.body.replaceChildren(element('p', 'trouble', WORDS.noWebSocket));

@@ -100,7 +100,8 @@ const FATAL: [(&str, &[u8], &str); 8] = [
         "TLS",
         CLIENT_HELLO,
         "control character 0x16 in the header: only printable ASCII is allowed \
-         (TLS begins so; there is none here: http:// and not https://); the connection is closed",
+         (TLS begins like that, and is not spoken here: use http://, not https://); \
+         the connection is closed",
     ),
     (
         "SSH",
