@@ -58,6 +58,8 @@ impl Drop for Joined {
 pub(crate) enum NotJoined {
     /// The server cannot be reached, or the connection was lost at once.
     Unreachable(String),
+    /// The operator has removed this client at once: to try again would undo that.
+    Removed(String),
     /// It has refused the nickname.
     Nickname(String),
     /// The receiver is not here.
@@ -67,9 +69,18 @@ pub(crate) enum NotJoined {
 impl fmt::Display for NotJoined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NotJoined::Unreachable(why) | NotJoined::Receiver(why) => why.fmt(f),
+            NotJoined::Unreachable(why) | NotJoined::Removed(why) | NotJoined::Receiver(why) => {
+                why.fmt(f)
+            }
             NotJoined::Nickname(reason) => write!(f, "the nickname was refused: {reason}"),
         }
+    }
+}
+
+impl From<Lost> for NotJoined {
+    fn from(lost: Lost) -> NotJoined {
+        let why = shown(&lost);
+        if lost.is_removal() { NotJoined::Removed(why) } else { NotJoined::Unreachable(why) }
     }
 }
 
@@ -124,10 +135,11 @@ impl Settings {
             Ok(answers) => return Ok((self.joined(client, answers, true), rest)),
             Err(lost) => lost,
         };
-        let why = NotJoined::Unreachable(shown(&lost));
         let has_answered = client.has_answered();
         drop((client, rest));
-        let may_be_the_questions = matches!(lost, Lost::Closed | Lost::Reset | Lost::Refused(_));
+        let may_be_the_questions =
+            !lost.is_removal() && matches!(lost, Lost::Closed | Lost::Reset | Lost::Refused(_));
+        let why = NotJoined::from(lost);
         let has_asked = questions.needs_any() && has_answered && !takes_questions;
         if !(may_be_the_questions && has_asked) {
             return Err(why);
@@ -135,7 +147,7 @@ impl Settings {
         let (client, rest) = connect().map_err(|_| why)?;
         match ask(&client, Questions::default(), None, nickname, &mut takes_questions) {
             Ok(answers) => Ok((self.joined(client, answers, false), rest)),
-            Err(lost) => Err(NotJoined::Unreachable(shown(&lost))),
+            Err(lost) => Err(lost.into()),
         }
     }
 

@@ -332,6 +332,10 @@ impl Shared {
         loop {
             match self.join(questions, seen) {
                 Ok((joined, arrivals)) => return self.take_again(last, joined, arrivals),
+                Err(NotJoined::Removed(why)) => {
+                    self.end(why);
+                    return None;
+                }
                 Err(why) => {
                     let is_wanted = self.change_if_wanted(State::Waiting);
                     if !is_wanted || !self.try_later(&mut pauses, &why.to_string()) {

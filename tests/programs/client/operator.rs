@@ -1,6 +1,8 @@
 //! `operator`: the commands of a server's operator, from the command line, a pipe and a terminal.
 
 use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
 use std::process::Stdio;
 
 use tempfile::TempDir;
@@ -58,6 +60,34 @@ fn a_client_that_was_removed_does_not_come_back() {
     let why = "the operator has removed you: not here";
     assert!(process.log.seen.iter().any(|line| line.contains(why)), "{:?}", process.log.seen);
     assert_eq!(peer.uids(), [1]);
+}
+
+#[test]
+fn a_client_that_is_removed_before_it_has_joined_does_not_come_back() {
+    // As above, where the words come before the first answer, and behind it.
+    let words = "the operator has removed you: not here; the connection is closed\n";
+    let error = format!(
+        "Status Error\nMessage-Type unknown\nMessage-ID 0\nContent-Type text\n\
+         Content-Length {}\n\n{words}",
+        words.len()
+    );
+    let answer = "Status Ok\nMessage-Type query\nMessage-ID 1\nContent-Length 0\n\n";
+    for before in ["", answer] {
+        let server = TcpListener::bind("127.0.0.1:0").expect("listen");
+        let address = server.local_addr().expect("an address").to_string();
+        let mut process = Process::spawn(multichat(&address, &["--reconnect", "listen"]));
+        let (mut stream, _) = server.accept().expect("the client connects");
+        // What it asks first is read, so that the end is no reset.
+        let count = stream.read(&mut [0; 4096]).expect("a question");
+        assert!(count > 0, "the client asks nothing");
+        stream.write_all(format!("{before}{error}").as_bytes()).expect("send");
+        stream.shutdown(Shutdown::Write).expect("end the output");
+        assert_eq!(process.wait(DEADLINE).code(), Some(1));
+        let why = "the operator has removed you: not here";
+        assert!(process.log.seen.iter().any(|line| line.contains(why)), "{:?}", process.log.seen);
+        server.set_nonblocking(true).expect("not to wait");
+        assert!(server.accept().is_err(), "it has come back");
+    }
 }
 
 #[test]
